@@ -1,0 +1,92 @@
+using System.Collections.Immutable;
+
+namespace MLNet.Quantization.Graph;
+
+/// <summary>
+/// An edit of a graph, collected and then applied at once. The result is brought into topological order and verified, so that a pass
+/// can neither leave a dangling name nor a cycle behind. The graph it was made for is not changed.
+/// </summary>
+internal sealed class GraphPatch(ModelGraph graph)
+{
+    private readonly HashSet<Node> _removed = new(ReferenceEqualityComparer.Instance);
+    private readonly List<Node> _added = [];
+    private readonly Dictionary<string, Tensor?> _initializers = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _renamedUses = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _reserved = new(graph.AllValueNames(), StringComparer.Ordinal);
+
+    /// <summary>True where nothing was asked for.</summary>
+    public bool IsEmpty => _removed.Count == 0 && _added.Count == 0 && _initializers.Count == 0 && _renamedUses.Count == 0;
+
+    /// <summary>A value name that the graph does not use, made from <paramref name="stem"/>, and reserved.</summary>
+    public string NewName(string stem)
+    {
+        string name = stem;
+        for (int i = 1; !_reserved.Add(name); i++) name = $"{stem}_{i}";
+        return name;
+    }
+
+    public GraphPatch Remove(Node node)
+    {
+        _removed.Add(node);
+        return this;
+    }
+
+    public GraphPatch Add(Node node)
+    {
+        _added.Add(node);
+        return this;
+    }
+
+    public GraphPatch Replace(Node node, params ReadOnlySpan<Node> by)
+    {
+        Remove(node);
+        foreach (var n in by) Add(n);
+        return this;
+    }
+
+    /// <summary>Adds or replaces a constant.</summary>
+    public GraphPatch SetInitializer(string name, Tensor value)
+    {
+        _initializers[name] = value;
+        return this;
+    }
+
+    public GraphPatch RemoveInitializer(string name)
+    {
+        _initializers[name] = null;
+        return this;
+    }
+
+    /// <summary>
+    /// Every node of the old graph that reads <paramref name="from"/> will read <paramref name="to"/>. Nodes added by this patch are
+    /// left as they are. A graph output keeps its name: reroute it by giving that name to the new producer.
+    /// </summary>
+    public GraphPatch RenameUses(string from, string to)
+    {
+        _renamedUses[from] = to;
+        return this;
+    }
+
+    /// <summary>The edited graph, in topological order, without unused constants, verified.</summary>
+    /// <exception cref="ModelFormatException">The edit leaves a value undefined, defined twice, or in a cycle.</exception>
+    public ModelGraph Apply()
+    {
+        if (IsEmpty) return graph;
+        var kept = graph.Nodes.Where(n => !_removed.Contains(n)).Select(Rename);
+        var initializers = graph.Initializers.ToBuilder();
+        foreach (var (name, value) in _initializers)
+        {
+            if (value is null) initializers.Remove(name);
+            else initializers[name] = value;
+        }
+        var edited = graph with { Nodes = [.. kept, .. _added], Initializers = initializers.ToImmutable() };
+        var sorted = edited with { Nodes = GraphOrder.Sort(edited) };
+        return GraphOrder.Verify(sorted.WithoutUnusedInitializers());
+    }
+
+    private Node Rename(Node node)
+    {
+        if (!node.Inputs.Any(_renamedUses.ContainsKey)) return node;
+        return node with { Inputs = [.. node.Inputs.Select(i => _renamedUses.GetValueOrDefault(i, i))] };
+    }
+}

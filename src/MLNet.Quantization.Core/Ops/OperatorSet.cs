@@ -1,0 +1,36 @@
+using System.Collections.Frozen;
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>Every operator that the engine runs. A new one is one file and one line here.</summary>
+internal static class OperatorSet
+{
+    /// <summary>Domain of the engine's own fused INT8 operators. They live in lowered graphs only and are never saved.</summary>
+    public const string EngineDomain = "mlnet.quantization";
+
+    private static readonly Operator[] All =
+    [
+        new Gemm(),
+        new Relu(),
+    ];
+
+    private static readonly FrozenDictionary<(string Domain, string OpType), Operator> ByName =
+        All.ToFrozenDictionary(o => (o.Domain, o.OpType));
+
+    /// <summary>The operator types that are supported, sorted.</summary>
+    public static IEnumerable<string> SupportedTypes => All.Where(o => o.Domain.Length == 0).Select(o => o.OpType).Order(StringComparer.Ordinal);
+
+    public static bool Supports(Node node) => ByName.ContainsKey((Canonical(node.Domain), node.OpType));
+
+    /// <exception cref="UnsupportedOperatorException">The engine does not have it.</exception>
+    public static Operator For(Node node) =>
+        ByName.TryGetValue((Canonical(node.Domain), node.OpType), out var op) ? op
+        : throw new UnsupportedOperatorException(
+            $"Node '{node.DisplayName}' is a {Describe(node)}, which the managed engine does not run. Supported: {string.Join(", ", SupportedTypes)}.",
+            node.DisplayName, node.OpType, node.Domain);
+
+    private static string Canonical(string domain) => domain == "ai.onnx" ? "" : domain;
+
+    private static string Describe(Node node) => node.Domain.Length == 0 ? node.OpType : $"{node.Domain}.{node.OpType}";
+}
