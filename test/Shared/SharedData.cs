@@ -1,5 +1,3 @@
-using Microsoft.VisualStudio.TestTools.UnitTesting;
-
 namespace MLNet.Quantization.Tests;
 
 /// <summary>Finds the models and data that stand beside the project on some machines. Tests that need them are skipped elsewhere.</summary>

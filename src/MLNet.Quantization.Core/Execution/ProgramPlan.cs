@@ -107,8 +107,8 @@ internal sealed class ProgramPlan
         {
             if (_index.TryGetValue(name, out int index)) return index;
             var fact = facts[name];
-            _index[name] = _values.Count;
             _values.Add(new(name, LayoutOf(name), fact.Value));
+            _index[name] = _values.Count - 1;
             return _values.Count - 1;
         }
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Microsoft.VisualStudio.TestTools.UnitTesting;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Ops;
