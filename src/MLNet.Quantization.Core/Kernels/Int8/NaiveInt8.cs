@@ -1,0 +1,73 @@
+using System.Runtime.CompilerServices;
+
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>
+/// The definition of the INT8 product: what every kernel's bytes are held against, and nothing that scores. Activations a are u8
+/// [m, k] with zero point Za, weights w are s8 [k, n], symmetric.
+/// </summary>
+internal static class NaiveInt8
+{
+    /// <summary>Σ over k of (a[i, k] - Za) · w[k, j] + bias[j], exact.</summary>
+    public static long Accumulate(ReadOnlySpan<byte> a, ReadOnlySpan<sbyte> w, int k, int n, int i, int j, int zeroPoint)
+    {
+        long sum = 0;
+        for (int l = 0; l < k; l++) sum += (long)(a[i * k + l] - zeroPoint) * w[l * n + j];
+        return sum;
+    }
+
+    /// <summary>c = acc + bias, int32.</summary>
+    public static void Int32(ReadOnlySpan<byte> a, ReadOnlySpan<sbyte> w, int m, int k, int n, int zeroPoint, ReadOnlySpan<int> bias, Span<int> c)
+    {
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++)
+                c[i * n + j] = unchecked((int)(Accumulate(a, w, k, n, i, j, zeroPoint) + (bias.IsEmpty ? 0 : bias[j])));
+    }
+
+    /// <summary>c = requantize((acc + bias) · multiplier), see <see cref="Requantize"/>.</summary>
+    public static void Requantized(
+        ReadOnlySpan<byte> a, ReadOnlySpan<sbyte> w, int m, int k, int n, int zeroPoint, ReadOnlySpan<int> bias, ReadOnlySpan<float> multipliers,
+        int outputZeroPoint, int clampMin, int clampMax, Span<byte> c)
+    {
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++)
+            {
+                long acc = Accumulate(a, w, k, n, i, j, zeroPoint) + (bias.IsEmpty ? 0 : bias[j]);
+                c[i * n + j] = Requantize(acc, multipliers[j], outputZeroPoint, clampMin, clampMax);
+            }
+    }
+
+    /// <summary>c = ((float)acc · Sa) · Sw + b, each step rounded to float32; Sa and Za have 1 or m elements.</summary>
+    public static void Float(
+        ReadOnlySpan<byte> a, ReadOnlySpan<sbyte> w, int m, int k, int n, ReadOnlySpan<float> rowScales, ReadOnlySpan<int> rowZeroPoints,
+        ReadOnlySpan<float> columnScales, ReadOnlySpan<float> bias, Span<float> c)
+    {
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++)
+            {
+                long acc = Accumulate(a, w, k, n, i, j, rowZeroPoints[rowZeroPoints.Length == 1 ? 0 : i]);
+                c[i * n + j] = Scale(acc, rowScales[rowScales.Length == 1 ? 0 : i], columnScales[j], bias.IsEmpty ? 0f : bias[j]);
+            }
+    }
+
+    /// <summary>
+    /// v = (float)acc · multiplier; clamp v to [clampMin - Z, clampMax - Z], NaN becoming the lower end; round half to even; add Z.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte Requantize(long acc, float multiplier, int zeroPoint, int clampMin, int clampMax)
+    {
+        float v = acc * multiplier, low = clampMin - zeroPoint, high = clampMax - zeroPoint;
+        if (!(v >= low)) v = low;
+        if (v > high) v = high;
+        return unchecked((byte)((int)MathF.Round(v, MidpointRounding.ToEven) + zeroPoint));
+    }
+
+    /// <summary>((float)acc · Sa) · Sw + b without a fused multiply-add.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Scale(long acc, float rowScale, float columnScale, float bias)
+    {
+        float scaled = acc * rowScale;
+        scaled *= columnScale;
+        return scaled + bias;
+    }
+}
