@@ -13,6 +13,8 @@ internal static class OperatorSet
     [
         new Gemm(),
         new Relu(),
+        new Quantized.QuantizedLinear(),
+        new Quantized.DynamicQuantizedLinear(),
     ];
 
     private static readonly FrozenDictionary<(string Domain, string OpType), Operator> ByName =

@@ -1,0 +1,70 @@
+using System.Runtime.InteropServices;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops.Quantized;
+
+/// <summary>
+/// A linear layer that quantizes each row of x by its own range. Inputs: x float32 [..., K]; weights s8 (transB: [N, K], else [K, N]);
+/// weight scales (1 or N); bias float32. Attribute: transB.
+/// </summary>
+internal sealed class DynamicQuantizedLinear : Operator
+{
+    public override string OpType => nameof(DynamicQuantizedLinear);
+
+    public override string Domain => OperatorSet.EngineDomain;
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        context.Input(0, ElementType.Float);
+        return [new(ElementType.Float, LinearShape.Infer(context))];
+    }
+
+    public override Step Prepare(PrepareContext context)
+    {
+        var (k, n) = LinearShape.Extents(context);
+        var tensor = LinearShape.Weights(context);
+        bool transposed = LinearShape.IsTransposed(context);
+        float[] scales = LinearShape.Scales(context, n), bias = LinearShape.Bias<float>(context).ToArray();
+        var weights = Int8Gemm.Pack(tensor.Span<sbyte>(), k, n, transposed);
+        return new LinearStep(k, new(weights, scales, bias), new(() => new(tensor.Span<sbyte>(), k, n, transposed, scales, bias)));
+    }
+
+    private sealed class LinearStep(int k, FloatProduct product, Lazy<SparseProduct> sparse) : Step
+    {
+        public override bool ReadsAtRun(int input) => input == 0;
+
+        public override bool AcceptsSparse(int input) => input == 0;
+
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
+        {
+            int rows = LinearShape.Rows(inputs[0]!);
+            long dense = LinearShape.Align((long)rows * k) + 2 * LinearShape.Align(4L * rows) + product.WorkspaceBytes(rows);
+            return new(Math.Max(dense, sparse.Value.WorkspaceBytes(rows)));
+        }
+
+        public override void Run(in StepContext context)
+        {
+            int rows = LinearShape.Rows(context.Inputs[0].Layout!);
+            var y = context.Output<float>(0);
+            if (context.Inputs[0].Sparse is { } s)
+            {
+                sparse.Value.Run(s.Starts, s.Columns, s.Values, rows, null, y, context.Workspace, context.MaxThreads);
+                return;
+            }
+            var rest = context.Workspace;
+            var codes = Take(ref rest, rows * k);
+            var scales = MemoryMarshal.Cast<byte, float>(Take(ref rest, 4 * rows));
+            var zeroPoints = MemoryMarshal.Cast<byte, int>(Take(ref rest, 4 * rows));
+            RowQuantizer.Quantize(context.Input<float>(0), rows, k, codes, scales, zeroPoints, context.MaxThreads);
+            product.Run(codes, rows, scales, zeroPoints, y, rest, context.MaxThreads);
+        }
+
+        private static Span<byte> Take(ref Span<byte> rest, int bytes)
+        {
+            var taken = rest[..bytes];
+            rest = rest[(int)LinearShape.Align(bytes)..];
+            return taken;
+        }
+    }
+}

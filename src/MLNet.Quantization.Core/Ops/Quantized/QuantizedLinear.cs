@@ -1,0 +1,119 @@
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
+using MLNet.Quantization.Numerics;
+
+namespace MLNet.Quantization.Ops.Quantized;
+
+/// <summary>
+/// A linear layer with fixed activation scales. Inputs: x [..., K] as u8 or s8 codes, or as float32, which is then quantized to u8
+/// first; weights s8 (transB: [N, K], else [K, N]); weight scales (1 or N); bias. With output_scale the result is codes and the bias
+/// int32, else the result is float32 and the bias too. Attributes: transB, input_scale, input_zero_point, output_scale,
+/// output_zero_point, output_signed, clamp_min, clamp_max.
+/// </summary>
+internal sealed class QuantizedLinear : Operator
+{
+    public override string OpType => nameof(QuantizedLinear);
+
+    public override string Domain => OperatorSet.EngineDomain;
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        context.Input(0, ElementType.Float, ElementType.UInt8, ElementType.Int8);
+        return [new(OutputType(context), LinearShape.Infer(context))];
+    }
+
+    public override Step Prepare(PrepareContext context)
+    {
+        var (k, n) = LinearShape.Extents(context);
+        var inputType = context.Input(0).Type;
+        float inputScale = context.Attribute("input_scale", 0f);
+        // s8 codes run on u8 kernels as codes and zero point + 128.
+        int inputZero = (int)context.Attribute("input_zero_point", 0L) + (inputType == ElementType.Int8 ? 128 : 0);
+        var codes = LinearShape.Weights(context).Span<sbyte>();
+        bool transposed = LinearShape.IsTransposed(context);
+        var weights = Int8Gemm.Pack(codes, k, n, transposed);
+        float[] scales = LinearShape.Scales(context, n);
+        if (OutputType(context) == ElementType.Float)
+        {
+            var bias = LinearShape.Bias<float>(context).ToArray();
+            var tensor = LinearShape.Weights(context);
+            var sparse = new Lazy<SparseProduct>(() => new(tensor.Span<sbyte>(), k, n, transposed, scales, bias));
+            return new FloatStep(k, inputType, new(inputScale, inputZero), new(weights, scales, bias), sparse);
+        }
+        float outputScale = context.Attribute("output_scale", 1f);
+        var multipliers = Array.ConvertAll(scales, s => inputScale * s / outputScale);
+        var product = new RequantizedProduct(
+            weights, inputZero, LinearShape.Bias<int>(context), multipliers, (int)context.Attribute("output_zero_point", 0L),
+            (int)context.Attribute("clamp_min", 0L), (int)context.Attribute("clamp_max", 255L), OutputType(context) == ElementType.Int8);
+        return new CodeStep(k, inputType, new(inputScale, inputZero), product);
+    }
+
+    private static ElementType OutputType(OpContext context) =>
+        !context.Node.Attributes.Contains("output_scale") ? ElementType.Float : context.Attribute("output_signed", 0L) != 0 ? ElementType.Int8 : ElementType.UInt8;
+
+    private abstract class LinearStep(int k, ElementType inputType, AffineParameters input) : Step
+    {
+        protected AffineParameters Parameters { get; } = input;
+
+        protected abstract long ProductBytes(int rows);
+
+        public override bool ReadsAtRun(int input) => input == 0;
+
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
+        {
+            int rows = LinearShape.Rows(inputs[0]!);
+            long codes = inputType == ElementType.UInt8 ? 0 : LinearShape.Align((long)rows * k);
+            return new(codes + ProductBytes(rows));
+        }
+
+        /// <summary>The input as u8 codes: as it is, or made in the workspace, of which <paramref name="rest"/> is left.</summary>
+        protected ReadOnlySpan<byte> Codes(in StepContext context, int rows, out Span<byte> rest)
+        {
+            rest = context.Workspace;
+            if (inputType == ElementType.UInt8) return context.Input<byte>(0);
+            var codes = context.Workspace[..(rows * k)];
+            rest = context.Workspace[(int)LinearShape.Align(codes.Length)..];
+            if (inputType == ElementType.Float) StaticCodes.Quantize(context.Input<float>(0), Parameters, codes);
+            else
+            {
+                var signed = context.Input<byte>(0);
+                for (int i = 0; i < codes.Length; i++) codes[i] = (byte)(signed[i] ^ 0x80);
+            }
+            return codes;
+        }
+    }
+
+    private sealed class FloatStep(int k, ElementType inputType, AffineParameters input, FloatProduct product, Lazy<SparseProduct> sparse)
+        : LinearStep(k, inputType, input)
+    {
+        private readonly ElementType _inputType = inputType;
+
+        protected override long ProductBytes(int rows) => Math.Max(product.WorkspaceBytes(rows), _inputType == ElementType.Float ? sparse.Value.WorkspaceBytes(rows) : 0);
+
+        public override bool AcceptsSparse(int input) => input == 0 && _inputType == ElementType.Float;
+
+        public override void Run(in StepContext context)
+        {
+            int rows = LinearShape.Rows(context.Inputs[0].Layout!);
+            if (context.Inputs[0].Sparse is { } s)
+            {
+                sparse.Value.Run(s.Starts, s.Columns, s.Values, rows, Parameters, context.Output<float>(0), context.Workspace, context.MaxThreads);
+                return;
+            }
+            var codes = Codes(context, rows, out var rest);
+            product.Run(codes, rows, [Parameters.Scale], [Parameters.ZeroPoint], context.Output<float>(0), rest, context.MaxThreads);
+        }
+    }
+
+    private sealed class CodeStep(int k, ElementType inputType, AffineParameters input, RequantizedProduct product) : LinearStep(k, inputType, input)
+    {
+        protected override long ProductBytes(int rows) => product.WorkspaceBytes(rows);
+
+        public override void Run(in StepContext context)
+        {
+            int rows = LinearShape.Rows(context.Inputs[0].Layout!);
+            var codes = Codes(context, rows, out var rest);
+            product.Run(codes, rows, context.Output<byte>(0), rest, context.MaxThreads);
+        }
+    }
+}
