@@ -1,0 +1,66 @@
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Passes;
+
+/// <summary>A Gemm or MatMul with constant weights: Y = Alpha · X · W + Beta · bias.</summary>
+/// <param name="Node">The node.</param>
+/// <param name="Activation">X, float32 [..., K].</param>
+/// <param name="WeightsName">The constant's name.</param>
+/// <param name="Transposed">The constant is [N, K], else [K, N].</param>
+/// <param name="K">Elements of one sum.</param>
+/// <param name="N">Output columns.</param>
+/// <param name="Bias">The constant's name, 1 or N elements, or null.</param>
+/// <param name="Alpha">Factor of the product.</param>
+/// <param name="Beta">Factor of the bias.</param>
+internal sealed record LinearLayer(Node Node, string Activation, string WeightsName, bool Transposed, int K, int N, string? Bias, float Alpha, float Beta)
+{
+    /// <summary>The operators that are quantized.</summary>
+    public static bool IsCandidate(Node node) => node.Domain.Length == 0 && node.OpType is "Gemm" or "MatMul";
+
+    /// <summary>The node as a linear layer, or null with the reason why it cannot be quantized.</summary>
+    public static LinearLayer? Match(Node node, ModelGraph graph, out string reason)
+    {
+        reason = "";
+        bool gemm = node.OpType == "Gemm";
+        string activation = node.Inputs[0], weights = node.Inputs[1];
+        if (!graph.Initializers.TryGetValue(weights, out var w)) reason = $"'{weights}' is computed, only a product with constant weights is quantized";
+        else if (w.Type != ElementType.Float) reason = $"the weights are {w.Type}, expected Float";
+        else if (w.Rank != 2) reason = $"the weights have shape {w.Shape}, expected a matrix";
+        else if (w.Count == 0) reason = "the weights are empty";
+        else if (graph.Initializers.ContainsKey(activation)) reason = "both factors are constant";
+        else if (gemm && node.Attributes.Get("transA", 0L) != 0) reason = "transA is set";
+        if (reason.Length > 0) return null;
+
+        bool transposed = gemm && node.Attributes.Get("transB", 0L) != 0;
+        int k = w!.Dims[transposed ? 1 : 0], n = w.Dims[transposed ? 0 : 1];
+        float alpha = gemm ? node.Attributes.Get("alpha", 1f) : 1, beta = gemm ? node.Attributes.Get("beta", 1f) : 1;
+        string? bias = gemm ? node.Input(2) : null;
+        if (bias is not null && !IsRowBias(graph, bias, n, ref reason)) return null;
+        return new(node, activation, weights, transposed, k, n, bias, alpha, beta);
+    }
+
+    /// <summary>The weights with Alpha folded in, [N, K] where <see cref="Transposed"/>.</summary>
+    public float[] FoldedWeights(ModelGraph graph)
+    {
+        var w = graph.Initializers[WeightsName].Span<float>().ToArray();
+        if (Alpha != 1) for (int i = 0; i < w.Length; i++) w[i] *= Alpha;
+        return w;
+    }
+
+    /// <summary>The bias with Beta folded in, N elements; empty for none.</summary>
+    public float[] FoldedBias(ModelGraph graph)
+    {
+        if (Bias is null) return [];
+        var b = graph.Initializers[Bias].Span<float>();
+        var result = new float[N];
+        for (int j = 0; j < N; j++) result[j] = Beta * b[b.Length == 1 ? 0 : j];
+        return result;
+    }
+
+    private static bool IsRowBias(ModelGraph graph, string bias, int n, ref string reason)
+    {
+        if (!graph.Initializers.TryGetValue(bias, out var c)) reason = $"the bias '{bias}' is computed";
+        else if (c.Type != ElementType.Float || c.Rank > 2 || c.Rank == 2 && c.Dims[0] != 1 || c.Count != 1 && c.Count != n) reason = $"the bias is {c}, expected Float[{n}]";
+        return reason.Length == 0;
+    }
+}

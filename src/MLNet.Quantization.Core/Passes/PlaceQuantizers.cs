@@ -1,0 +1,141 @@
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Numerics;
+
+namespace MLNet.Quantization.Passes;
+
+/// <summary>Scale and zero point of one activation, and the share of calibration values that its range cuts off.</summary>
+internal sealed record ActivationChoice(AffineParameters Parameters, double? ClippedShare, bool Floored);
+
+/// <summary>
+/// Puts the weights of linear layers behind DequantizeLinear (s8, symmetric) and, in the static form, their inputs behind
+/// QuantizeLinear and DequantizeLinear (u8) and their biases behind DequantizeLinear (int32 at Sa · Sw). An input is quantized where
+/// it is read, so after the activation function that makes it; what no linear layer reads, graph outputs among it, stays float.
+/// </summary>
+internal static class PlaceQuantizers
+{
+    /// <summary>Metadata property that marks a model with dynamic activations.</summary>
+    public const string ActivationsProperty = "mlnet.quantization.activations";
+
+    public const string Dynamic = "dynamic";
+
+    private static readonly string[] Movements = ["Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"];
+
+    /// <param name="graph">Prepared, float.</param>
+    /// <param name="activations">By value name; null for dynamic activations.</param>
+    /// <param name="granularity">Of weight scales.</param>
+    /// <param name="excluded">Display names of nodes that stay float.</param>
+    /// <param name="report">One line a candidate, in graph order.</param>
+    public static ModelGraph Apply(
+        ModelGraph graph, IReadOnlyDictionary<string, ActivationChoice>? activations, WeightGranularity granularity,
+        IReadOnlyCollection<string> excluded, List<QuantizedLayer> report)
+    {
+        var patch = new GraphPatch(graph);
+        var placed = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
+        {
+            string reason = "excluded";
+            var layer = excluded.Contains(node.DisplayName) ? null : LinearLayer.Match(node, graph, out reason);
+            ActivationChoice? choice = null;
+            if (layer is not null && activations is not null && !activations.TryGetValue(layer.Activation, out choice)) reason = $"its input '{layer.Activation}' was not calibrated";
+            if (layer is null || activations is not null && choice is null)
+            {
+                long bytes = node.Inputs.Skip(1).Sum(i => graph.Initializers.TryGetValue(i, out var t) ? t.Bytes.Length : 0L);
+                report.Add(new(node.DisplayName, node.OpType) { Reason = reason, WeightBytesBefore = bytes, WeightBytesAfter = bytes });
+                continue;
+            }
+            report.Add(Quantize(graph, patch, layer, choice, granularity, placed));
+        }
+        var quantized = patch.Apply();
+        if (activations is not null) return quantized;
+        return quantized with { Metadata = quantized.Metadata with { Properties = quantized.Metadata.Properties.SetItem(ActivationsProperty, Dynamic) } };
+    }
+
+    private static QuantizedLayer Quantize(
+        ModelGraph graph, GraphPatch patch, LinearLayer layer, ActivationChoice? choice, WeightGranularity granularity, Dictionary<string, string> placed)
+    {
+        var bias = layer.FoldedBias(graph);
+        var codes = WeightCodes.Quantize(layer.FoldedWeights(graph), layer.K, layer.N, layer.Transposed, granularity, bias, choice?.Parameters.Scale);
+        string stem = layer.Node.DisplayName;
+        int[] dims = layer.Transposed ? [layer.N, layer.K] : [layer.K, layer.N];
+        string weights = Dequantize(patch, $"{stem}_weights", Tensor.Create(codes.Codes, dims), codes.Scales, layer.Transposed ? 0 : 1);
+        string activation = choice is null ? layer.Activation : Activation(graph, patch, layer.Activation, choice.Parameters, placed);
+        string[] inputs = [activation, weights];
+        if (bias.Length > 0)
+        {
+            string name;
+            if (choice is null) patch.SetInitializer(name = patch.NewName($"{stem}_bias"), Tensor.Create(bias, bias.Length));
+            else name = Dequantize(patch, $"{stem}_bias", Tensor.Create(codes.Bias, bias.Length), Array.ConvertAll(codes.Scales, s => choice.Parameters.Scale * s), 0);
+            inputs = [activation, weights, name];
+        }
+        patch.Replace(layer.Node, layer.Node with { Inputs = [.. inputs], Attributes = layer.Node.Attributes.Without("alpha").Without("beta") });
+        return Describe(layer, choice, codes);
+    }
+
+    private static QuantizedLayer Describe(LinearLayer layer, ActivationChoice? choice, WeightCodes codes)
+    {
+        var notes = new List<string>();
+        if (codes.FlooredScales > 0) notes.Add(FormattableString.Invariant($"{codes.FlooredScales} weight scales floored at 2^-60"));
+        if (codes.EnlargedChannels > 0) notes.Add(FormattableString.Invariant($"{codes.EnlargedChannels} weight scales enlarged so that sums fit int32"));
+        if (choice is { Floored: true }) notes.Add("input scale floored at 2^-60");
+        long biasBytes = layer.Bias is null ? 0 : 4L * layer.N;
+        var p = choice?.Parameters;
+        return new(layer.Node.DisplayName, layer.Node.OpType)
+        {
+            IsInt8 = true,
+            Reason = string.Join("; ", notes),
+            WeightBytesBefore = 4L * layer.K * layer.N + biasBytes,
+            WeightBytesAfter = codes.Codes.Length + 4L * codes.Scales.Length + biasBytes,
+            InputMin = p is { } a ? a.Scale * (0 - a.ZeroPoint) : null,
+            InputMax = p is { } b ? b.Scale * (255 - b.ZeroPoint) : null,
+            InputScale = p?.Scale,
+            InputZeroPoint = p?.ZeroPoint,
+            ClippedShare = choice?.ClippedShare,
+            WeightSignalToNoise = codes.SignalToNoise,
+        };
+    }
+
+    /// <summary>The dequantized form of <paramref name="name"/>, made once for all its readers.</summary>
+    private static string Activation(ModelGraph graph, GraphPatch patch, string name, AffineParameters p, Dictionary<string, string> placed)
+    {
+        if (placed.TryGetValue(name, out string? made)) return made;
+        string scale = patch.NewName($"{name}_scale"), zero = patch.NewName($"{name}_zero_point");
+        string codes = patch.NewName($"{name}_quantized"), real = patch.NewName($"{name}_dequantized");
+        patch.SetInitializer(scale, Tensor.Scalar(p.Scale)).SetInitializer(zero, Tensor.Scalar((byte)p.ZeroPoint));
+        patch.Add(Node.Create(patch.NewName($"{name}_QuantizeLinear"), "QuantizeLinear", [MovedOnCodes(graph, patch, name, scale, zero), scale, zero], [codes]));
+        patch.Add(Node.Create(patch.NewName($"{name}_DequantizeLinear"), "DequantizeLinear", [codes, scale, zero], [real]));
+        return placed[name] = real;
+    }
+
+    /// <summary>
+    /// Where the value only rearranges another one that nobody else reads, that one is quantized too, with the same parameters, so that
+    /// the rearranging can be done on codes.
+    /// </summary>
+    private static string MovedOnCodes(ModelGraph graph, GraphPatch patch, string name, string scale, string zero)
+    {
+        var producer = graph.Nodes.FirstOrDefault(n => n.Outputs.Contains(name));
+        if (producer is null || !Movements.Contains(producer.OpType) || graph.IsOutput(name)) return name;
+        string source = producer.Inputs[0];
+        if (graph.Consumers()[name].Count() != 1 || graph.Consumers()[source].Count() != 1 || graph.IsOutput(source) || graph.Inputs.Any(i => i.Name == source)) return name;
+        string codes = patch.NewName($"{source}_quantized"), real = patch.NewName($"{source}_dequantized");
+        patch.Add(Node.Create(patch.NewName($"{source}_QuantizeLinear"), "QuantizeLinear", [source, scale, zero], [codes]));
+        patch.Add(Node.Create(patch.NewName($"{source}_DequantizeLinear"), "DequantizeLinear", [codes, scale, zero], [real]));
+        patch.Replace(producer, producer with { Inputs = producer.Inputs.SetItem(0, real) });
+        return name;
+    }
+
+    private static string Dequantize(GraphPatch patch, string stem, Tensor codes, float[] scales, int axis)
+    {
+        string quantized = patch.NewName($"{stem}_quantized"), scale = patch.NewName($"{stem}_scale"), real = patch.NewName($"{stem}_dequantized");
+        patch.SetInitializer(quantized, codes).SetInitializer(scale, scales.Length == 1 ? Tensor.Scalar(scales[0]) : Tensor.Create(scales, scales.Length));
+        var inputs = new List<string> { quantized, scale };
+        if (codes.Type == ElementType.Int8)
+        {
+            string zero = patch.NewName($"{stem}_zero_point");
+            patch.SetInitializer(zero, scales.Length == 1 ? Tensor.Scalar((sbyte)0) : Tensor.Create(new sbyte[scales.Length], scales.Length));
+            inputs.Add(zero);
+        }
+        var node = Node.Create(patch.NewName($"{stem}_DequantizeLinear"), "DequantizeLinear", [.. inputs], [real]);
+        patch.Add(scales.Length == 1 ? node : node with { Attributes = AttributeMap.Empty.With("axis", axis) });
+        return real;
+    }
+}

@@ -1,0 +1,103 @@
+namespace MLNet.Quantization.Passes;
+
+/// <summary>Symmetric s8 codes of a weight matrix in [-127, 127], the scales, the int32 bias that goes with them, and what it cost.</summary>
+internal sealed class WeightCodes
+{
+    private const int MaxCode = 127;
+
+    /// <summary>Most that an activation code can lie from its zero point.</summary>
+    private const int MaxActivation = 255;
+
+    /// <summary>As many as the matrix, in its order.</summary>
+    public required sbyte[] Codes { get; init; }
+
+    /// <summary>One for the matrix or one a channel.</summary>
+    public required float[] Scales { get; init; }
+
+    /// <summary>At scale Sa · Sw[channel]; empty where there is no bias or no activation scale.</summary>
+    public required int[] Bias { get; init; }
+
+    /// <summary>10·log10(Σ w² / Σ (w - w')²); +infinity where nothing is lost.</summary>
+    public required double SignalToNoise { get; init; }
+
+    /// <summary>Scales that would have been below 2^-60.</summary>
+    public required int FlooredScales { get; init; }
+
+    /// <summary>Channels whose scale was enlarged so that bias and products fit int32.</summary>
+    public required int EnlargedChannels { get; init; }
+
+    /// <param name="weights">[n, k] where <paramref name="transposed"/>, else [k, n].</param>
+    /// <param name="k">Elements of one sum.</param>
+    /// <param name="n">Channels.</param>
+    /// <param name="transposed">One channel's weights lie together.</param>
+    /// <param name="granularity">One scale or n.</param>
+    /// <param name="bias">n, or empty.</param>
+    /// <param name="activationScale">Sa, or null for dynamic activations: the bias then stays float.</param>
+    public static WeightCodes Quantize(
+        ReadOnlySpan<float> weights, int k, int n, bool transposed, WeightGranularity granularity, ReadOnlySpan<float> bias, float? activationScale)
+    {
+        var greatest = new float[n];
+        for (int i = 0; i < weights.Length; i++)
+        {
+            int channel = transposed ? i / k : i % n;
+            greatest[channel] = MathF.Max(greatest[channel], MathF.Abs(weights[i]));
+        }
+        if (granularity == WeightGranularity.PerTensor) greatest = [greatest.Max()];
+
+        int floored = 0, enlarged = 0;
+        var scales = new float[greatest.Length];
+        for (int c = 0; c < scales.Length; c++)
+        {
+            double exact = greatest[c] / (double)MaxCode;
+            if (exact > 0 && exact < ActivationCodes.LeastScale) floored++;
+            scales[c] = exact == 0 ? 1 : (float)Math.Max(exact, ActivationCodes.LeastScale);
+        }
+        if (activationScale is { } sa)
+            for (int j = 0; j < bias.Length; j++)
+            {
+                float least = LeastScaleFor(bias[j], k, sa);
+                ref float scale = ref scales[scales.Length == 1 ? 0 : j];
+                if (!(scale < least)) continue;
+                scale = least;
+                enlarged++;
+            }
+
+        var codes = new sbyte[weights.Length];
+        double signal = 0, noise = 0;
+        for (int i = 0; i < codes.Length; i++)
+        {
+            float scale = scales[scales.Length == 1 ? 0 : transposed ? i / k : i % n];
+            codes[i] = (sbyte)MathF.Round(Math.Clamp(weights[i] / scale, -MaxCode, MaxCode), MidpointRounding.ToEven);
+            double error = weights[i] - (double)scale * codes[i];
+            signal += (double)weights[i] * weights[i];
+            noise += error * error;
+        }
+        return new()
+        {
+            Codes = codes,
+            Scales = scales,
+            Bias = activationScale is { } s ? BiasCodes(bias, scales, s) : [],
+            SignalToNoise = noise == 0 ? double.PositiveInfinity : 10 * Math.Log10(signal / noise),
+            FlooredScales = floored,
+            EnlargedChannels = enlarged,
+        };
+    }
+
+    /// <summary>The scale at which |bias code| + k · max|product| just fits int32; beyond 66,000 products half of int32 goes to the bias.</summary>
+    private static float LeastScaleFor(float bias, int k, float activationScale)
+    {
+        double room = Math.Max(int.MaxValue - (double)k * MaxActivation * MaxCode, int.MaxValue / 2);
+        return (float)(Math.Abs((double)bias) / activationScale / room * (1 + 1e-6));
+    }
+
+    private static int[] BiasCodes(ReadOnlySpan<float> bias, float[] scales, float activationScale)
+    {
+        var codes = new int[bias.Length];
+        for (int j = 0; j < codes.Length; j++)
+        {
+            double scale = activationScale * scales[scales.Length == 1 ? 0 : j];
+            codes[j] = (int)Math.Clamp(Math.Round(bias[j] / scale, MidpointRounding.ToEven), int.MinValue, int.MaxValue);
+        }
+        return codes;
+    }
+}

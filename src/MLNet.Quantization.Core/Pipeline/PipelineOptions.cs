@@ -1,0 +1,40 @@
+namespace MLNet.Quantization.Pipeline;
+
+/// <summary>How a float model is prepared.</summary>
+internal sealed record PrepareOptions
+{
+    public static PrepareOptions Default { get; } = new();
+
+    /// <summary>Try to turn a batch of 1 that is baked into the model into a batch of any size.</summary>
+    public bool SymbolicBatch { get; init; } = true;
+}
+
+/// <summary>How ranges are taken from calibration data.</summary>
+internal sealed record CalibrationOptions
+{
+    public static CalibrationOptions Default { get; } = new();
+
+    public CalibrationMethod Method { get; init; } = CalibrationMethod.MinMax;
+
+    /// <summary>For <see cref="CalibrationMethod.Percentile"/>: the share of values, in percent, that the range holds; (0, 100].</summary>
+    public double Percentile { get; init; } = 99.999;
+
+    /// <summary>For <see cref="CalibrationMethod.MovingAverage"/>: the weight of the newest batch; (0, 1].</summary>
+    public double AveragingConstant { get; init; } = 0.01;
+
+    public QuantizationScheme Scheme { get; init; } = QuantizationScheme.Asymmetric;
+
+    /// <summary>Threads for the float runs; 0 for the process-wide maximum.</summary>
+    public int MaxThreads { get; init; }
+}
+
+/// <summary>How weights are quantized.</summary>
+internal sealed record WeightOptions
+{
+    public static WeightOptions Default { get; } = new();
+
+    public WeightGranularity Granularity { get; init; } = WeightGranularity.PerChannel;
+
+    /// <summary>Nodes that stay float, by <see cref="Graph.Node.DisplayName"/>.</summary>
+    public IReadOnlyCollection<string> ExcludedNodes { get; init; } = [];
+}

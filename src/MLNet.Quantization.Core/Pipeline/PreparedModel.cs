@@ -1,0 +1,40 @@
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Ops;
+using MLNet.Quantization.Passes;
+
+namespace MLNet.Quantization.Pipeline;
+
+/// <summary>A float model checked and brought into the form that is calibrated and quantized. Immutable.</summary>
+internal sealed class PreparedModel
+{
+    private PreparedModel(ModelGraph graph)
+    {
+        Graph = graph;
+        Hash = GraphHash.Of(graph);
+        ActivationsToCalibrate =
+        [
+            .. graph.Nodes.Where(LinearLayer.IsCandidate).Select(n => LinearLayer.Match(n, graph, out _)?.Activation).OfType<string>().Distinct(StringComparer.Ordinal),
+        ];
+    }
+
+    public ModelGraph Graph { get; }
+
+    /// <summary>What ties a calibration to this model.</summary>
+    public string Hash { get; }
+
+    /// <summary>Inputs of the layers that can be quantized, each once, in graph order.</summary>
+    public IReadOnlyList<string> ActivationsToCalibrate { get; }
+
+    /// <exception cref="QuantizationException">The model is malformed or holds an operator that the engine does not run.</exception>
+    public static PreparedModel Prepare(ModelGraph source, PrepareOptions? options = null)
+    {
+        options ??= PrepareOptions.Default;
+        foreach (var node in source.Nodes) OperatorSet.For(node);
+        var graph = GraphOrder.Verify(source with { Nodes = GraphOrder.Sort(source) });
+        graph = RemoveIdentity.Apply(FoldConstants.Apply(graph));
+        graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
+        if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);
+        GraphInference.Infer(graph);
+        return new(graph);
+    }
+}

@@ -1,0 +1,35 @@
+using MLNet.Quantization.Passes;
+
+namespace MLNet.Quantization.Pipeline;
+
+/// <summary>From a prepared float model to a quantized one: which passes, in which order.</summary>
+internal static class QuantizationRecipe
+{
+    /// <summary>Activations by calibrated ranges.</summary>
+    /// <exception cref="CalibrationException">The table belongs to another model.</exception>
+    public static QuantizedModel QuantizeStatic(PreparedModel model, CalibrationTable table, WeightOptions? options = null)
+    {
+        if (table.ModelHash != model.Hash)
+            throw new CalibrationException($"The calibration was made for another model (its hash {table.ModelHash[..12]}..., this model's {model.Hash[..12]}...).");
+        var choices = new Dictionary<string, ActivationChoice>(StringComparer.Ordinal);
+        foreach (var (name, observer) in table.Statistics)
+        {
+            var (min, max) = observer.Range();
+            choices[name] = new(ActivationCodes.Choose(min, max, table.Scheme, out bool floored), observer.ClippedShare(), floored);
+        }
+        return Quantize(model, choices, options ?? WeightOptions.Default);
+    }
+
+    /// <summary>Activations by each row's own range while scoring.</summary>
+    public static QuantizedModel QuantizeDynamic(PreparedModel model, WeightOptions? options = null) => Quantize(model, null, options ?? WeightOptions.Default);
+
+    /// <exception cref="ArgumentException">An excluded node is not in the model.</exception>
+    private static QuantizedModel Quantize(PreparedModel model, Dictionary<string, ActivationChoice>? choices, WeightOptions options)
+    {
+        foreach (string name in options.ExcludedNodes)
+            if (!model.Graph.Nodes.Any(n => n.DisplayName == name)) throw new ArgumentException($"ExcludedNodes names '{name}', which the model does not have.", nameof(options));
+        var layers = new List<QuantizedLayer>();
+        var graph = RaiseOpset.ForQuantization(model.Graph, options.Granularity);
+        return new(PlaceQuantizers.Apply(graph, choices, options.Granularity, options.ExcludedNodes, layers), new(layers));
+    }
+}
