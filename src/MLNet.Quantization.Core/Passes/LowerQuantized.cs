@@ -59,7 +59,7 @@ internal static class LowerQuantized
             if (activation is null)
             {
                 if (isDynamic && source is not { OpType: "DequantizeLinear" } && !graph.Initializers.ContainsKey(node.Inputs[0]))
-                    patch.Replace(node, Engine(patch, node, "DynamicQuantizedLinear", node.Inputs[0], weightSource!, weights.Scales, bias.Real, node.Outputs[0], attributes));
+                    patch.Replace(node, Engine(graph, patch, node, "DynamicQuantizedLinear", node.Inputs[0], weightSource!, weights.Scales, bias.Real, node.Outputs[0], attributes));
                 continue;
             }
             var (a, type) = activation.Value;
@@ -68,7 +68,7 @@ internal static class LowerQuantized
             var end = bias.Codes is null ? null : Epilogue.Match(graph, consumers, node);
             if (end is null)
             {
-                patch.Replace(node, Engine(patch, node, "QuantizedLinear", input, weightSource!, weights.Scales, bias.Real, node.Outputs[0], attributes));
+                patch.Replace(node, Engine(graph, patch, node, "QuantizedLinear", input, weightSource!, weights.Scales, bias.Real, node.Outputs[0], attributes));
                 continue;
             }
             if (!BiasFits(bias, a, weights.Scales, n)) continue;
@@ -80,7 +80,7 @@ internal static class LowerQuantized
                 claimed.Add(absorbed);
             }
             var codes = bias.Codes!.Length == 0 ? null : Tensor.Create(bias.Codes, n);
-            patch.Replace(node, Engine(patch, node, "QuantizedLinear", input, weightSource!, weights.Scales, codes, end.Nodes[^1].Outputs[0], attributes));
+            patch.Replace(node, Engine(graph, patch, node, "QuantizedLinear", input, weightSource!, weights.Scales, codes, end.Nodes[^1].Outputs[0], attributes));
         }
         return patch.Apply();
     }
@@ -100,8 +100,10 @@ internal static class LowerQuantized
     }
 
     private static Node Engine(
-        GraphPatch patch, Node node, string type, string input, Node weights, float[] scales, Tensor? bias, string output, AttributeMap attributes)
+        ModelGraph graph, GraphPatch patch, Node node, string type, string input, Node weights, float[] scales, Tensor? bias, string output, AttributeMap attributes)
     {
+        // Rows come in sparse form from the caller only, so that other layers need not hold their weights a second time.
+        if (graph.Inputs.Any(i => i.Name == input)) attributes = attributes.With("sparse_input", 1);
         string scaleName = patch.NewName($"{node.DisplayName}_scales");
         patch.SetInitializer(scaleName, Tensor.Create(scales, scales.Length));
         var inputs = new List<string> { input, weights.Inputs[0], scaleName };

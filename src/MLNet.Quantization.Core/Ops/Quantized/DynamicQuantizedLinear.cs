@@ -6,7 +6,8 @@ namespace MLNet.Quantization.Ops.Quantized;
 
 /// <summary>
 /// A linear layer that quantizes each row of x by its own range. Inputs: x float32 [..., K]; weights s8 (transB: [N, K], else [K, N]);
-/// weight scales (1 or N); bias float32. Attribute: transB.
+/// weight scales (1 or N); bias float32. Attributes: transB;
+/// sparse_input where rows may come in sparse form.
 /// </summary>
 internal sealed class DynamicQuantizedLinear : Operator
 {
@@ -27,20 +28,21 @@ internal sealed class DynamicQuantizedLinear : Operator
         bool transposed = LinearShape.IsTransposed(context);
         float[] scales = LinearShape.Scales(context, n), bias = LinearShape.Bias<float>(context).ToArray();
         var weights = Int8Gemm.Pack(tensor.Span<sbyte>(), k, n, transposed);
-        return new LinearStep(k, new(weights, scales, bias), new(() => new(tensor.Span<sbyte>(), k, n, transposed, scales, bias)));
+        bool mayBeSparse = context.Attribute("sparse_input", 0L) != 0;
+        return new LinearStep(k, new(weights, scales, bias), mayBeSparse ? new(tensor.Span<sbyte>(), k, n, transposed, scales, bias) : null);
     }
 
-    private sealed class LinearStep(int k, FloatProduct product, Lazy<SparseProduct> sparse) : Step
+    private sealed class LinearStep(int k, FloatProduct product, SparseProduct? sparse) : Step
     {
         public override bool ReadsAtRun(int input) => input == 0;
 
-        public override bool AcceptsSparse(int input) => input == 0;
+        public override bool AcceptsSparse(int input) => input == 0 && sparse is not null;
 
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
             int rows = LinearShape.Rows(inputs[0]!);
             long dense = LinearShape.Align((long)rows * k) + 2 * LinearShape.Align(4L * rows) + product.WorkspaceBytes(rows);
-            return new(Math.Max(dense, sparse.Value.WorkspaceBytes(rows)));
+            return new(Math.Max(dense, sparse?.WorkspaceBytes(rows) ?? 0));
         }
 
         public override void Run(in StepContext context)
@@ -49,7 +51,7 @@ internal sealed class DynamicQuantizedLinear : Operator
             var y = context.Output<float>(0);
             if (context.Inputs[0].Sparse is { } s)
             {
-                sparse.Value.Run(s.Starts, s.Columns, s.Values, rows, null, y, context.Workspace, context.MaxThreads);
+                sparse!.Run(s.Starts, s.Columns, s.Values, rows, null, y, context.Workspace, context.MaxThreads);
                 return;
             }
             var rest = context.Workspace;

@@ -8,7 +8,7 @@ namespace MLNet.Quantization.Ops.Quantized;
 /// A linear layer with fixed activation scales. Inputs: x [..., K] as u8 or s8 codes, or as float32, which is then quantized to u8
 /// first; weights s8 (transB: [N, K], else [K, N]); weight scales (1 or N); bias. With output_scale the result is codes and the bias
 /// int32, else the result is float32 and the bias too. Attributes: transB, input_scale, input_zero_point, output_scale,
-/// output_zero_point, output_signed, clamp_min, clamp_max.
+/// output_zero_point, output_signed, clamp_min, clamp_max; sparse_input where float rows may come in sparse form (float result only).
 /// </summary>
 internal sealed class QuantizedLinear : Operator
 {
@@ -37,7 +37,8 @@ internal sealed class QuantizedLinear : Operator
         {
             var bias = LinearShape.Bias<float>(context).ToArray();
             var tensor = LinearShape.Weights(context);
-            var sparse = new Lazy<SparseProduct>(() => new(tensor.Span<sbyte>(), k, n, transposed, scales, bias));
+            bool mayBeSparse = inputType == ElementType.Float && context.Attribute("sparse_input", 0L) != 0;
+            var sparse = mayBeSparse ? new SparseProduct(tensor.Span<sbyte>(), k, n, transposed, scales, bias) : null;
             return new FloatStep(k, inputType, new(inputScale, inputZero), new(weights, scales, bias), sparse);
         }
         float outputScale = context.Attribute("output_scale", 1f);
@@ -83,21 +84,19 @@ internal sealed class QuantizedLinear : Operator
         }
     }
 
-    private sealed class FloatStep(int k, ElementType inputType, AffineParameters input, FloatProduct product, Lazy<SparseProduct> sparse)
+    private sealed class FloatStep(int k, ElementType inputType, AffineParameters input, FloatProduct product, SparseProduct? sparse)
         : LinearStep(k, inputType, input)
     {
-        private readonly ElementType _inputType = inputType;
+        protected override long ProductBytes(int rows) => Math.Max(product.WorkspaceBytes(rows), sparse?.WorkspaceBytes(rows) ?? 0);
 
-        protected override long ProductBytes(int rows) => Math.Max(product.WorkspaceBytes(rows), _inputType == ElementType.Float ? sparse.Value.WorkspaceBytes(rows) : 0);
-
-        public override bool AcceptsSparse(int input) => input == 0 && _inputType == ElementType.Float;
+        public override bool AcceptsSparse(int input) => input == 0 && sparse is not null;
 
         public override void Run(in StepContext context)
         {
             int rows = LinearShape.Rows(context.Inputs[0].Layout!);
             if (context.Inputs[0].Sparse is { } s)
             {
-                sparse.Value.Run(s.Starts, s.Columns, s.Values, rows, Parameters, context.Output<float>(0), context.Workspace, context.MaxThreads);
+                sparse!.Run(s.Starts, s.Columns, s.Values, rows, Parameters, context.Output<float>(0), context.Workspace, context.MaxThreads);
                 return;
             }
             var codes = Codes(context, rows, out var rest);
