@@ -3,6 +3,11 @@ namespace MLNet.Quantization.Tests;
 /// <summary>Finds the models and data that stand beside the project on some machines. Tests that need them are skipped elsewhere.</summary>
 internal static class SharedData
 {
+    /// <summary>The folder of the project's own checkout.</summary>
+    public static string ProjectRoot { get; } = FindUp(d => File.Exists(System.IO.Path.Combine(d, "MLNet.Quantization.sln")))
+        ?? throw new InvalidOperationException("The tests must run inside a checkout.");
+
+    // After ProjectRoot, which it starts from.
     private static readonly string? Root = Find();
 
     /// <summary>The path of a file or folder below the shared data; skips the test where it is absent.</summary>
@@ -17,10 +22,6 @@ internal static class SharedData
 
     /// <summary>The ONNX file of a shared model.</summary>
     public static string Model(string name) => Path("models", name, "model.onnx");
-
-    /// <summary>The folder of the project's own checkout.</summary>
-    public static string ProjectRoot { get; } = FindUp(d => File.Exists(System.IO.Path.Combine(d, "MLNet.Quantization.sln")))
-        ?? throw new InvalidOperationException("The tests must run inside a checkout.");
 
     private static string? Find()
     {

@@ -46,7 +46,10 @@ internal static class GraphOrder
         return sorted.MoveToImmutable();
     }
 
-    /// <summary>Checks that every value that is read is defined before it, and that every graph output is defined.</summary>
+    /// <summary>
+    /// Checks that every value that is read is defined before it, and that every graph output is defined; the same in all subgraphs, which
+    /// see what is defined before their node.
+    /// </summary>
     /// <param name="graph">In topological order.</param>
     /// <param name="outer">Values of the graph around a subgraph, or null.</param>
     /// <returns><paramref name="graph"/>.</returns>
@@ -60,6 +63,7 @@ internal static class GraphOrder
             foreach (string read in node.AllReads())
                 if (!defined.Contains(read) && outer?.Contains(read) != true)
                     throw new ModelFormatException($"Node '{node.DisplayName}' ({node.OpType}) reads value '{read}', which nothing defines before it.", node.DisplayName, read);
+            VerifyBodies(node, defined, outer);
             foreach (string output in node.Outputs)
                 if (output.Length > 0 && !defined.Add(output))
                     throw new ModelFormatException($"Node '{node.DisplayName}' ({node.OpType}) defines value '{output}', which is defined already.", node.DisplayName, output);
@@ -68,5 +72,20 @@ internal static class GraphOrder
             if (!defined.Contains(output.Name) && outer?.Contains(output.Name) != true)
                 throw new ModelFormatException($"Graph output '{output.Name}' is not defined by any node, input or constant.", null, output.Name);
         return graph;
+    }
+
+    private static void VerifyBodies(Node node, IReadOnlySet<string> defined, IReadOnlySet<string>? outer)
+    {
+        HashSet<string>? visible = null;
+        foreach (var (_, value) in node.Attributes)
+        {
+            if (value is not ModelGraph body) continue;
+            if (visible is null)
+            {
+                visible = new(defined, StringComparer.Ordinal);
+                if (outer is not null) visible.UnionWith(outer);
+            }
+            Verify(body, visible);
+        }
     }
 }

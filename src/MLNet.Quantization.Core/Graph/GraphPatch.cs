@@ -79,7 +79,7 @@ internal sealed class GraphPatch(ModelGraph graph)
             if (value is null) initializers.Remove(name);
             else initializers[name] = value;
         }
-        var edited = graph with { Nodes = [.. kept, .. _added], Initializers = initializers.ToImmutable() };
+        var edited = graph with { Nodes = [.. kept, .. _added], Initializers = initializers.ToImmutable(), ValueInfos = [] };
         var sorted = edited with { Nodes = GraphOrder.Sort(edited) };
         return GraphOrder.Verify(sorted.WithoutUnusedInitializers());
     }

@@ -19,6 +19,9 @@ internal sealed record ModelGraph
 
     public ImmutableDictionary<string, Tensor> Initializers { get; init; } = ImmutableDictionary.Create<string, Tensor>(StringComparer.Ordinal);
 
+    /// <summary>Types and shapes that the file declares for values inside the graph. Hints, complete or not; an edit drops them.</summary>
+    public ImmutableArray<ValueInfo> ValueInfos { get; init; } = [];
+
     /// <summary>Operator set versions by domain ("" is the ONNX standard's own). Empty in a subgraph, which has its model's.</summary>
     public ImmutableSortedDictionary<string, int> OpsetImports { get; init; } = ImmutableSortedDictionary.Create<string, int>(StringComparer.Ordinal);
 

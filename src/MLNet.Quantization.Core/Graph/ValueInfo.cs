@@ -5,5 +5,8 @@ internal sealed record ValueInfo(string Name, ElementType Type, TensorShape? Sha
 {
     public string DocString { get; init; } = "";
 
+    /// <summary>Fields of the file format that this library does not know, kept for the writer.</summary>
+    public ReadOnlyMemory<byte> OpaqueFields { get; init; }
+
     public override string ToString() => $"{Name}: {Type}{Shape?.ToString() ?? "[...]"}";
 }
