@@ -1,0 +1,56 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using MLNet.Quantization.Execution;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Onnx;
+
+namespace MLNet.Quantization.Tests.Onnx;
+
+/// <summary>Runs a case on the engine and compares with what the standard's reference gave.</summary>
+internal static class ConformanceRunner
+{
+    // The tolerances of the standard's own test runner.
+    private const double Relative = 1e-3;
+    private const double Absolute = 1e-7;
+
+    /// <summary>Null where all outputs agree, else what differs.</summary>
+    /// <exception cref="QuantizationException">The engine refuses the case.</exception>
+    public static string? Run(ConformanceCase test)
+    {
+        var program = Program.Compile(OnnxReader.Read(test.Model));
+        foreach (var data in test.Data)
+        {
+            Tensor[] inputs = [.. data.Inputs.Select(i => OnnxReader.ReadTensor(i))];
+            if (inputs.Length != program.Inputs.Length) return $"{inputs.Length} inputs are stored, the model has {program.Inputs.Length}";
+            using var run = program.Rent([.. inputs.Select(i => i.Dims)]);
+            for (int i = 0; i < inputs.Length; i++)
+            {
+                if (inputs[i].Type != program.Inputs[i].Type) return $"input {i} is stored as {inputs[i].Type}, the model reads {program.Inputs[i].Type}";
+                inputs[i].Bytes.Span.CopyTo(run.Input<byte>(i));
+            }
+            run.Execute();
+            for (int o = 0; o < data.Outputs.Count; o++)
+            {
+                var expected = OnnxReader.ReadTensor(data.Outputs[o]);
+                if (expected.Type != program.Outputs[o].Type) return $"output {o} is {program.Outputs[o].Type}, expected {expected.Type}";
+                if (!expected.Dims.SequenceEqual(run.OutputShape(o))) return $"output {o} has shape [{string.Join(',', run.OutputShape(o))}], expected {expected}";
+                if (Difference(expected, run.Output<byte>(o)) is { } difference) return $"output {o} {difference}";
+            }
+        }
+        return null;
+    }
+
+    private static string? Difference(Tensor expected, ReadOnlySpan<byte> actual)
+    {
+        if (expected.Bytes.Length != actual.Length) return $"has {actual.Length} bytes, expected {expected.Bytes.Length}";
+        if (expected.Type != ElementType.Float) return expected.Bytes.Span.SequenceEqual(actual) ? null : $"of {expected} is not the expected one";
+        var wanted = expected.Span<float>();
+        var found = MemoryMarshal.Cast<byte, float>(actual);
+        for (int i = 0; i < wanted.Length; i++)
+        {
+            if (found[i].Equals(wanted[i]) || Math.Abs((double)found[i] - wanted[i]) <= Absolute + Relative * Math.Abs((double)wanted[i])) continue;
+            return string.Create(CultureInfo.InvariantCulture, $"is {found[i]:R} at element {i}, expected {wanted[i]:R}");
+        }
+        return null;
+    }
+}

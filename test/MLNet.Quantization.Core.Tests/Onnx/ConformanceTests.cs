@@ -1,0 +1,108 @@
+using MLNet.Quantization.Ops;
+
+namespace MLNet.Quantization.Tests.Onnx;
+
+/// <summary>
+/// The ONNX standard's own cases (node, simple, pytorch-operator, pytorch-converted; the light models have no stored inputs). A case
+/// belongs to an operator if its graph holds no other beside Constant; the rest are run as soon as all their operators are there.
+/// </summary>
+[TestClass]
+public class ConformanceTests
+{
+    private const int Reported = 20;
+
+    /// <summary>Operators that the engine is meant to have.</summary>
+    public static IEnumerable<string> Operators =>
+    [
+        "Add", "Cast", "Clip", "Concat", "Constant", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "Identity", "If",
+        "LeakyRelu", "LogSoftmax", "MatMul", "MatMulInteger", "Mul", "QLinearMatMul", "QuantizeLinear", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax",
+        "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+    ];
+
+    public TestContext TestContext { get; set; } = null!;
+
+    [TestMethod]
+    [DynamicData(nameof(Operators))]
+    public void All_cases_of_operator(string op)
+    {
+        var cases = ConformanceCase.All.Where(c => OperatorOf(c) == op).ToList();
+        Assert.AreNotEqual(0, cases.Count, $"The archive has no case of {op}.");
+        if (!OperatorSet.SupportedTypes.Contains(op)) Assert.Inconclusive($"{op} is not covered: {cases.Count} cases, the engine does not have it.");
+        RunAll(cases);
+    }
+
+    [TestMethod]
+    public void All_cases_of_several_operators_that_the_engine_has() =>
+        RunAll(ConformanceCase.All.Where(c => OperatorOf(c) is not { } op || !Operators.Contains(op)).Where(c => c.Operators.IsSubsetOf(OperatorSet.SupportedTypes)));
+
+    [TestMethod]
+    public void A_case_that_the_engine_does_not_have_to_pass_is_refused_by_name_and_never_wrong()
+    {
+        var wrong = new List<string>();
+        foreach (var test in ConformanceCase.All.Where(c => ConformanceExclusions.ReasonFor(c) is not null || !c.Operators.IsSubsetOf(OperatorSet.SupportedTypes)))
+        {
+            try
+            {
+                // Outputs of training mode are random: only that nothing unexpected is thrown can be told.
+                if (ConformanceRunner.Run(test) is { } difference && !test.Name.StartsWith("test_training_", StringComparison.Ordinal)) wrong.Add($"{test}: {difference}");
+            }
+            catch (QuantizationException)
+            {
+            }
+            catch (Exception e)
+            {
+                wrong.Add($"{test}: {e.GetType().Name}: {e.Message}");
+            }
+        }
+        Assert.AreEqual(0, wrong.Count, Listed(wrong));
+    }
+
+    [TestMethod]
+    public void Cases_left_out_by_name_exist()
+    {
+        var names = ConformanceCase.All.Select(c => c.ToString()).ToHashSet(StringComparer.Ordinal);
+        foreach (string name in ConformanceExclusions.Named.Keys) Assert.IsTrue(names.Contains(name), name);
+    }
+
+    private static string? OperatorOf(ConformanceCase test)
+    {
+        var others = test.Operators.Where(o => o != "Constant").ToList();
+        return others.Count switch { 0 => "Constant", 1 => others[0], _ when others.Contains("If") && test.Name.StartsWith("test_if", StringComparison.Ordinal) => "If", _ => null };
+    }
+
+    private void RunAll(IEnumerable<ConformanceCase> cases)
+    {
+        int passed = 0;
+        var failures = new List<string>();
+        foreach (var test in cases)
+        {
+            if (ConformanceExclusions.ReasonFor(test) is { } reason)
+            {
+                TestContext.WriteLine($"left out: {test} ({reason})");
+                continue;
+            }
+            string? failure;
+            try
+            {
+                failure = ConformanceRunner.Run(test);
+            }
+            catch (Exception e)
+            {
+                failure = $"{e.GetType().Name}: {e.Message}";
+            }
+            if (failure is null)
+            {
+                passed++;
+                TestContext.WriteLine($"passed: {test}");
+            }
+            else
+            {
+                failures.Add($"{test}: {failure}");
+            }
+        }
+        Assert.AreEqual(0, failures.Count, $"{passed} cases pass, {failures.Count} fail:{Environment.NewLine}{Listed(failures)}");
+    }
+
+    private static string Listed(List<string> lines) =>
+        string.Join(Environment.NewLine, lines.Take(Reported)) + (lines.Count > Reported ? $"{Environment.NewLine}and {lines.Count - Reported} more" : "");
+}
