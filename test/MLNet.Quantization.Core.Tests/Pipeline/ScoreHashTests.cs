@@ -1,0 +1,108 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using MLNet.Quantization.Execution;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Ops;
+using MLNet.Quantization.Pipeline;
+
+namespace MLNet.Quantization.Tests.Pipeline;
+
+/// <summary>
+/// The final scores of whole models have one hash, whatever the threads and the batch; .ci/run compares it between processes that are
+/// told to use other instructions (<see cref="ScoreHashes"/>).
+/// </summary>
+[TestClass]
+public sealed class ScoreHashTests
+{
+    private const int Features = 257, Hidden = 67, Classes = 13, Rows = 131;
+    private static readonly int[] Threads = [1, 2], Batches = [1, 7, 64];
+
+    [TestMethod]
+    public void StaticNetwork()
+    {
+        PreparedModel model = PreparedModel.Prepare(Network());
+        float[] data = Values(9, Rows * Features);
+        var session = new CalibrationSession(model, CalibrationOptions.Default);
+        using (ProgramRun run = session.Program.Rent([Rows, Features]))
+        {
+            data.CopyTo(run.Input<float>(0));
+            session.Observe(run, 0);
+        }
+        HashDense("network, static", QuantizationRecipe.QuantizeStatic(model, session.Finish()), data);
+    }
+
+    [TestMethod]
+    public void DynamicNetwork() =>
+        HashDense("network, dynamic", QuantizationRecipe.QuantizeDynamic(PreparedModel.Prepare(Network())), Values(9, Rows * Features));
+
+    [TestMethod]
+    public void LinearModelOnSparseRows()
+    {
+        QuantizedModel linear = QuantizationRecipe.QuantizeDynamic(PreparedModel.Prepare(Linear()));
+        HashOfAllForms("linear model, sparse", linear, (program, first, count) =>
+        {
+            var rows = new SparseRows();
+            for (int row = first; row < first + count; row++)
+            {
+                int[] columns = [.. Enumerable.Range(0, Features).Where(c => (c * 31 + row * 17) % 23 == 0)];
+                rows.Add(columns, Values(row, columns.Length));
+            }
+            using ProgramRun run = program.Rent([count, Features]);
+            run.UseSparse(0, rows);
+            run.Execute();
+            return run.Output<float>(0).ToArray();
+        });
+    }
+
+    private static void HashDense(string name, QuantizedModel model, float[] data) => HashOfAllForms(name, model, (program, first, count) =>
+    {
+        using ProgramRun run = program.Rent([count, Features]);
+        data.AsSpan(first * Features, count * Features).CopyTo(run.Input<float>(0));
+        run.Execute();
+        return run.Output<float>(0).ToArray();
+    });
+
+    private static void HashOfAllForms(string name, QuantizedModel model, Func<Program, int, int, float[]> score)
+    {
+        float[]? expected = null;
+        foreach (int threads in Threads)
+        {
+            Program program = model.Compile(new() { MaxThreads = threads });
+            foreach (int batch in Batches)
+            {
+                var scores = new List<float>();
+                for (int row = 0; row < Rows; row += batch) scores.AddRange(score(program, row, Math.Min(batch, Rows - row)));
+                expected ??= [.. scores];
+                CollectionAssert.AreEqual(expected, scores, $"{threads} threads, batches of {batch}");
+            }
+        }
+        ScoreHashes.Record(name.Replace(' ', '_'), MemoryMarshal.AsBytes(expected.AsSpan()));
+    }
+
+    private static ModelGraph Network() => Graph(
+        [
+            Node.Create("dense1", "Gemm", ["x", "w1", "b1"], ["h"]),
+            Node.Create("relu", "Relu", ["h"], ["r"]),
+            Node.Create("dense2", "Gemm", ["r", "w2", "b2"], ["y"]),
+        ],
+        ("w1", Features, Hidden), ("w2", Hidden, Classes));
+
+    private static ModelGraph Linear() => Graph([Node.Create("linear", "Gemm", ["x", "w1", "b1"], ["y"])], ("w1", Features, Classes));
+
+    private static ModelGraph Graph(ImmutableArray<Node> nodes, params (string Name, int Rows, int Columns)[] weights) => new()
+    {
+        Inputs = [new("x", ElementType.Float, new TensorShape(new Dimension("N"), Features))],
+        Outputs = [new("y", ElementType.Float, null)],
+        Nodes = [.. nodes],
+        Initializers = weights.Aggregate(ImmutableDictionary<string, Tensor>.Empty, (all, w) => all
+            .Add(w.Name, Tensor.Create(Values(w.Rows, w.Rows * w.Columns), w.Rows, w.Columns))
+            .Add($"b{w.Name[1..]}", Tensor.Create(Values(w.Columns, w.Columns), w.Columns))),
+        OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 17),
+    };
+
+    private static float[] Values(int seed, int count)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 2 - 1)];
+    }
+}
