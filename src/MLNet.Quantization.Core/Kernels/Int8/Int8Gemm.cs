@@ -1,13 +1,41 @@
+using System.Runtime.Intrinsics;
+
 namespace MLNet.Quantization.Kernels;
 
 /// <summary>The kernels of the INT8 matrix product, and the packing of weights for them.</summary>
 internal static class Int8Gemm
 {
-    /// <summary>The kernels that this process can run, best first.</summary>
-    public static IReadOnlyList<Int8Kernel> Kernels { get; } = [new("scalar")];
+    /// <summary>Names the kernel to use; unset: the best one.</summary>
+    public const string KernelVariable = "MLNET_QUANTIZATION_KERNEL";
 
-    /// <summary>The kernel that is used where none is asked for.</summary>
-    public static Int8Kernel Best => Kernels[0];
+    /// <summary>Every kernel there is, best first.</summary>
+    internal static IReadOnlyList<Int8Kernel> AllKernels { get; } =
+    [
+        new IntrinsicsKernel<Avx512BwDot, Vector512<int>, Vector512<short>>(),
+        new IntrinsicsKernel<Avx2Dot, Vector256<int>, Vector256<short>>(),
+        new IntrinsicsKernel<ScalarDot, int, int>(),
+    ];
+
+    /// <summary>The kernels that this process can run, best first.</summary>
+    public static IReadOnlyList<Int8Kernel> Kernels { get; } = [.. AllKernels.Where(k => k.IsSupported)];
+
+    /// <summary>The kernel that is used where none is asked for: the best, or the one that <see cref="KernelVariable"/> names.</summary>
+    /// <exception cref="PlatformNotSupportedException">The variable names a kernel that does not exist or that this process cannot run.</exception>
+    public static Int8Kernel Best => s_best.Value;
+
+    private static readonly Lazy<Int8Kernel> s_best = new(() => Find(Environment.GetEnvironmentVariable(KernelVariable)));
+
+    /// <summary>The kernel of that name; the best one where the name is null or empty.</summary>
+    /// <exception cref="PlatformNotSupportedException">There is none, or this process cannot run it.</exception>
+    internal static Int8Kernel Find(string? name)
+    {
+        if (string.IsNullOrEmpty(name)) return Kernels[0];
+        if (Kernels.FirstOrDefault(k => k.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } kernel) return kernel;
+        bool exists = AllKernels.Any(k => k.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+        string can = string.Join(", ", Kernels.Select(k => k.Name));
+        throw new PlatformNotSupportedException(
+            $"The INT8 kernel '{name}' (environment variable {KernelVariable}) {(exists ? "cannot run on this processor" : "does not exist")}; this processor can run: {can}.");
+    }
 
     /// <summary>Packs s8 weight codes.</summary>
     /// <param name="weights">[k, n] row-major, or [n, k] where <paramref name="transposed"/>.</param>
@@ -21,10 +49,6 @@ internal static class Int8Gemm
         ArgumentOutOfRangeException.ThrowIfNegative(k);
         ArgumentOutOfRangeException.ThrowIfNegative(n);
         if (weights.Length != (long)k * n) throw new ArgumentException($"{weights.Length} weights do not fill [{k}, {n}].", nameof(weights));
-        var codes = new sbyte[weights.Length];
-        for (int l = 0; l < k; l++)
-            for (int j = 0; j < n; j++)
-                codes[l * n + j] = weights[transposed ? j * k + l : l * n + j];
-        return new(kernel ?? Best, codes, k, n);
+        return new(kernel ?? Best, weights, k, n, transposed);
     }
 }

@@ -12,7 +12,7 @@ internal static class NaiveInt8
     public static long Accumulate(ReadOnlySpan<byte> a, ReadOnlySpan<sbyte> w, int k, int n, int i, int j, int zeroPoint)
     {
         long sum = 0;
-        for (int l = 0; l < k; l++) sum += (long)(a[i * k + l] - zeroPoint) * w[l * n + j];
+        for (int l = 0; l < k; l++) sum += (long)(a[(i * k) + l] - zeroPoint) * w[(l * n) + j];
         return sum;
     }
 
@@ -33,7 +33,7 @@ internal static class NaiveInt8
             for (int j = 0; j < n; j++)
             {
                 long acc = Accumulate(a, w, k, n, i, j, zeroPoint) + (bias.IsEmpty ? 0 : bias[j]);
-                c[i * n + j] = Requantize(acc, multipliers[j], outputZeroPoint, clampMin, clampMax);
+                c[i * n + j] = Requantize(acc, multipliers[j], outputZeroPoint, clampMin - outputZeroPoint, clampMax - outputZeroPoint);
             }
     }
 
@@ -51,12 +51,12 @@ internal static class NaiveInt8
     }
 
     /// <summary>
-    /// v = (float)acc · multiplier; clamp v to [clampMin - Z, clampMax - Z], NaN becoming the lower end; round half to even; add Z.
+    /// v = (float)acc · multiplier; clamp v to [low, high], NaN becoming low; round half to even; add Z.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte Requantize(long acc, float multiplier, int zeroPoint, int clampMin, int clampMax)
+    public static byte Requantize(long acc, float multiplier, int zeroPoint, float low, float high)
     {
-        float v = acc * multiplier, low = clampMin - zeroPoint, high = clampMax - zeroPoint;
+        float v = acc * multiplier;
         if (!(v >= low)) v = low;
         if (v > high) v = high;
         return unchecked((byte)((int)MathF.Round(v, MidpointRounding.ToEven) + zeroPoint));

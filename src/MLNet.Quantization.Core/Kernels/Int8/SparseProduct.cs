@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Kernels;
@@ -7,10 +10,24 @@ namespace MLNet.Quantization.Kernels;
 /// that row i stores, q being their u8 codes. A zero has the code Za, so that these are the bytes of <see cref="FloatProduct"/> on the
 /// dense rows. Immutable, for any number of threads.
 /// </summary>
-internal sealed class SparseProduct
+/// <remarks>
+/// Weights lie as [k][n padded to 16], so that a stored value meets the weights of 16 columns in one load. Values are taken in pairs:
+/// (q - Za) lies within ±255, so vpmaddwd sums two exact products for each column.
+/// </remarks>
+internal sealed unsafe class SparseProduct
 {
-    private readonly sbyte[] _weights;
-    private readonly int _n;
+    private const int Strip = 16;
+
+    /// <summary>Values that are quantized at a time, on the stack.</summary>
+    private const int Batch = 256;
+
+    /// <summary>Up to here sums fit int32: 255 · 128 a value.</summary>
+    private const int MaxExactValues = 65793;
+
+    private const int RowsPerChunk = 64;
+
+    private readonly AlignedBuffer _weights;
+    private readonly int _k, _n, _stride;
     private readonly float[] _columnScales, _bias;
 
     /// <param name="weights">[k, n] row-major, or [n, k] where <paramref name="transposed"/>.</param>
@@ -21,16 +38,21 @@ internal sealed class SparseProduct
     /// <param name="bias">n, or empty for none.</param>
     public SparseProduct(ReadOnlySpan<sbyte> weights, int k, int n, bool transposed, ReadOnlySpan<float> columnScales, ReadOnlySpan<float> bias)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(k);
+        ArgumentOutOfRangeException.ThrowIfNegative(n);
+        if (weights.Length != (long)k * n) throw new ArgumentException($"{weights.Length} weights do not fill [{k}, {n}].", nameof(weights));
+        _k = k;
         _n = n;
-        _weights = new sbyte[weights.Length];
+        _stride = checked(n + Strip - 1) / Strip * Strip;
+        _weights = new AlignedBuffer((long)k * _stride);
         for (int l = 0; l < k; l++)
             for (int j = 0; j < n; j++)
-                _weights[l * n + j] = weights[transposed ? j * k + l : l * n + j];
-        _columnScales = columnScales.Length == 1 ? Enumerable.Repeat(columnScales[0], n).ToArray() : columnScales.ToArray();
-        _bias = bias.ToArray();
+                ((sbyte*)_weights.Pointer)[((long)l * _stride) + j] = weights[transposed ? (j * k) + l : (l * n) + j];
+        _columnScales = FloatProduct.PerColumn(columnScales, n, 1, nameof(columnScales));
+        _bias = FloatProduct.PerColumn(bias, n, 0, nameof(bias));
     }
 
-    /// <summary>Scratch memory for <paramref name="rows"/> rows.</summary>
+    /// <summary>Scratch memory for <paramref name="rows"/> rows: none is needed.</summary>
     public long WorkspaceBytes(int rows) => 0;
 
     /// <param name="starts">rows + 1 positions in <paramref name="columns"/> and <paramref name="values"/>.</param>
@@ -41,26 +63,114 @@ internal sealed class SparseProduct
     /// <param name="c">[rows, n].</param>
     /// <param name="workspace"><see cref="WorkspaceBytes"/>.</param>
     /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
+    /// <exception cref="ArgumentException">A span is too short, or a column lies outside 0 .. k - 1.</exception>
     public void Run(
         ReadOnlySpan<int> starts, ReadOnlySpan<int> columns, ReadOnlySpan<float> values, int rows, AffineParameters? fixedParameters,
         Span<float> c, Span<byte> workspace, int maxThreads)
     {
-        for (int i = 0; i < rows; i++)
+        Check(starts, columns, values, rows, c);
+        fixed (int* ps = starts, pi = columns)
+        fixed (float* pv = values, pc = c)
         {
-            float min = 0, max = 0;
-            for (int p = starts[i]; p < starts[i + 1]; p++)
+            var body = new Body(this, ps, pi, pv, rows, fixedParameters, pc);
+            WorkerPool.Run(ref body, (rows + RowsPerChunk - 1) / RowsPerChunk, maxThreads);
+        }
+        GC.KeepAlive(this);
+    }
+
+    private void Check(ReadOnlySpan<int> starts, ReadOnlySpan<int> columns, ReadOnlySpan<float> values, int rows, Span<float> c)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(rows);
+        if (rows > 0 && starts.Length <= rows) throw new ArgumentException($"{starts.Length} starts for {rows} rows.", nameof(starts));
+        if (columns.Length != values.Length) throw new ArgumentException($"{columns.Length} columns and {values.Length} values.", nameof(columns));
+        if (c.Length < (long)rows * _n) throw new ArgumentException($"The output holds {c.Length} elements, needed is [{rows}, {_n}].", nameof(c));
+        for (int i = 0; i < rows; i++)
+            if (starts[i] < 0 || starts[i] > starts[i + 1] || starts[i + 1] > columns.Length)
+                throw new ArgumentException($"Row {i} starts at {starts[i]} and ends at {starts[i + 1]} of {columns.Length} values.", nameof(starts));
+        foreach (int column in columns)
+            if ((uint)column >= (uint)_k) throw new ArgumentException($"Column {column} lies outside 0 .. {_k - 1}.", nameof(columns));
+    }
+
+    private readonly struct Body(
+        SparseProduct product, int* starts, int* columns, float* values, int rows, AffineParameters? fixedParameters, float* c) : IParallelBody
+    {
+        public void Run(int chunk, int lane)
+        {
+            int end = Math.Min(rows, (chunk + 1) * RowsPerChunk);
+            for (int i = chunk * RowsPerChunk; i < end; i++)
             {
-                min = MathF.Min(min, values[p]);
-                max = MathF.Max(max, values[p]);
-            }
-            var (scale, zeroPoint) = fixedParameters is { } f ? (f.Scale, f.ZeroPoint) : RowQuantizer.ParametersOf(min, max);
-            for (int j = 0; j < _n; j++)
-            {
-                long acc = 0;
-                for (int p = starts[i]; p < starts[i + 1]; p++)
-                    acc += (RowQuantizer.Code(values[p], scale, zeroPoint) - zeroPoint) * _weights[columns[p] * _n + j];
-                c[i * _n + j] = NaiveInt8.Scale(acc, scale, _columnScales[j], _bias.Length == 0 ? 0 : _bias[j]);
+                int start = starts[i], count = starts[i + 1] - start;
+                var (scale, zeroPoint) = fixedParameters is { } f ? (f.Scale, f.ZeroPoint) : RowQuantizer.ParametersOf(values + start, count);
+                product.Row(columns + start, values + start, count, scale, zeroPoint, c + ((long)i * product._n));
             }
         }
+    }
+
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Row(int* columns, float* values, int count, float scale, int zeroPoint, float* c)
+    {
+        byte* codes = stackalloc byte[Batch];
+        short* deviations = stackalloc short[Batch + 2];
+        long* sums = stackalloc long[Strip];
+        for (int strip = 0; strip < _n; strip += Strip)
+        {
+            sbyte* weights = (sbyte*)_weights.Pointer + strip;
+            Vector256<int> low = default, high = default;
+            new Span<long>(sums, Strip).Clear();
+            for (int p = 0, exact = 0; p < count; p += Batch)
+            {
+                int n = Math.Min(Batch, count - p);
+                RowQuantizer.Codes(values + p, n, scale, zeroPoint, codes);
+                for (int i = 0; i < n; i++) deviations[i] = (short)(codes[i] - zeroPoint);
+                deviations[n] = 0;
+                if ((exact += n) > MaxExactValues)
+                {
+                    Spill(ref low, ref high, sums);
+                    exact = n;
+                }
+                for (int i = 0; i < n; i += 2)
+                {
+                    // An odd last value is paired with itself, times zero.
+                    var first = Vector128.Load(weights + ((long)columns[p + i] * _stride));
+                    var second = Vector128.Load(weights + ((long)columns[p + Math.Min(i + 1, n - 1)] * _stride));
+                    Add(ref low, ref high, first, second, *(int*)(deviations + i));
+                }
+            }
+            Spill(ref low, ref high, sums);
+            int width = Math.Min(Strip, _n - strip);
+            for (int j = 0; j < width; j++) c[strip + j] = NaiveInt8.Scale(sums[j], scale, _columnScales[strip + j], _bias[strip + j]);
+        }
+    }
+
+    /// <summary>Adds first · d0 + second · d1 for 16 columns; <paramref name="pair"/> holds d0 in its lower half, d1 in its upper one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Add(ref Vector256<int> low, ref Vector256<int> high, Vector128<sbyte> first, Vector128<sbyte> second, int pair)
+    {
+        if (Avx2.IsSupported)
+        {
+            var d = Vector256.Create(pair).AsInt16();
+            low = Avx2.Add(low, Avx2.MultiplyAddAdjacent(Avx2.ConvertToVector256Int16(Sse2.UnpackLow(first, second)), d));
+            high = Avx2.Add(high, Avx2.MultiplyAddAdjacent(Avx2.ConvertToVector256Int16(Sse2.UnpackHigh(first, second)), d));
+            return;
+        }
+        // One product fits int16 (255 · 128 = 32,640), the sum of two does not.
+        var d0 = Vector256.Create((short)pair);
+        var d1 = Vector256.Create((short)(pair >> 16));
+        var x = Vector256.Create(Vector128.WidenLower(first), Vector128.WidenUpper(first)) * d0;
+        var y = Vector256.Create(Vector128.WidenLower(second), Vector128.WidenUpper(second)) * d1;
+        low += Vector256.WidenLower(x) + Vector256.WidenLower(y);
+        high += Vector256.WidenUpper(x) + Vector256.WidenUpper(y);
+    }
+
+    private static void Spill(ref Vector256<int> low, ref Vector256<int> high, long* sums)
+    {
+        for (int j = 0; j < 8; j++)
+        {
+            sums[j] += low[j];
+            sums[j + 8] += high[j];
+        }
+        low = default;
+        high = default;
     }
 }

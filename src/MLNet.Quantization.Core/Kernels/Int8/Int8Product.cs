@@ -1,0 +1,206 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>What the three prepared products share: constants by column, tile functions, and the walk over blocks, panels and tiles.</summary>
+internal abstract unsafe class Int8Product
+{
+    /// <summary>Up to here Σ u8 · s8 fits int32 whatever the codes: 65,793 · 255 · 128 = 2,147,483,520.</summary>
+    public const int MaxExactK = 65793;
+
+    /// <summary>Activations of a block stay in the second-level cache while all panels pass.</summary>
+    private const int BlockBytes = 640 << 10;
+
+    /// <summary>No tile has more rows.</summary>
+    private const int MostRows = 16;
+
+    private readonly AlignedBuffer _constants;
+    private readonly nint[] _tiles = new nint[5 * MostRows];
+
+    /// <param name="weights">w [k, n].</param>
+    /// <param name="stage">What comes out.</param>
+    /// <param name="offsets">n: added to the sums of the codes.</param>
+    /// <param name="scales">n, or empty where the stage has none.</param>
+    /// <param name="bias">n, or empty.</param>
+    protected Int8Product(Int8Weights weights, OutputStage stage, ReadOnlySpan<int> offsets, ReadOnlySpan<float> scales, ReadOnlySpan<float> bias)
+    {
+        Weights = weights;
+        Stage = stage;
+        int padded = weights.PaddedN;
+        _constants = new AlignedBuffer(4L * 4 * padded);
+        var values = new Span<int>(_constants.Pointer, 4 * padded);
+        for (int j = 0; j < weights.N; j++) values[j] = unchecked(offsets[j] + weights.Kernel.FormOffset(weights.ColumnSums[j]));
+        scales.CopyTo(MemoryMarshal.Cast<int, float>(values[padded..]));
+        bias.CopyTo(MemoryMarshal.Cast<int, float>(values[(2 * padded)..]));
+        weights.ColumnSums.CopyTo(values[(3 * padded)..]);
+    }
+
+    public Int8Weights Weights { get; }
+
+    protected OutputStage Stage { get; }
+
+    /// <summary>bias - Za · Σw for each column, modulo 2^32.</summary>
+    protected static int[] OffsetsOf(Int8Weights weights, int zeroPoint, ReadOnlySpan<int> bias)
+    {
+        if (bias.Length != 0 && bias.Length != weights.N) throw new ArgumentException($"{bias.Length} biases for {weights.N} columns.", nameof(bias));
+        ArgumentOutOfRangeException.ThrowIfLessThan(zeroPoint, 0);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(zeroPoint, 255);
+        var offsets = new int[weights.N];
+        for (int j = 0; j < offsets.Length; j++) offsets[j] = unchecked((bias.IsEmpty ? 0 : bias[j]) - (zeroPoint * weights.ColumnSums[j]));
+        return offsets;
+    }
+
+    /// <summary>What is added to the int64 sum of a column, where <see cref="IsLong"/>.</summary>
+    internal virtual long LongOffset(int column) => 0;
+
+    /// <summary>True where sums go through int64.</summary>
+    protected bool IsLong => Weights.K > MaxExactK && Stage != OutputStage.Int32;
+
+    /// <summary>Scratch memory for <paramref name="m"/> rows; with less (but at least one thread's), fewer threads work.</summary>
+    public long WorkspaceBytes(int m)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(m);
+        if (m == 0) return 0;
+        long lane = LaneBytes(m);
+        return lane == 0 ? 0 : AlignedBuffer.Alignment + (lane * Math.Min(WorkerPool.LaneCount, Chunks(m)));
+    }
+
+    private int Chunks(int m) => IsLong ? LongSums.Chunks(m) : ProductGrid.For(m, Weights).Chunks;
+
+    private long LaneBytes(int m)
+    {
+        if (IsLong) return LongSums.LaneBytes(m, Weights);
+        var kernel = Weights.Kernel;
+        int rows = BlockRows(Math.Min(m, ProductGrid.For(m, Weights).RowsPerChunk));
+        if (!CopiesBlock(rows, Weights.Panels.Length, Weights.K)) rows = Weights.K % kernel.GroupSize == 0 ? 0 : Math.Min(rows, MostRows);
+        return rows * ActivationRows.Stride(kernel, Weights.K);
+    }
+
+    /// <summary>Rows whose activations make up a block.</summary>
+    private int BlockRows(int rows)
+    {
+        long most = Math.Max(24, BlockBytes / Math.Max(1, (long)Weights.K * Weights.Kernel.ActivationBytes) / 24 * 24);
+        return rows <= most + (most / 4) ? rows : (int)most;
+    }
+
+    /// <summary>Also where rows are shorter than a group: then not only the last one would be read past the end.</summary>
+    private bool CopiesBlock(int rows, int panels, long lda) =>
+        Weights.Kernel.Form != ActivationForm.Bytes || lda < Weights.Kernel.GroupSize || (lda % 512 == 0 && rows >= 6 && panels >= 6);
+
+    protected void Check(long a, int m, long c, Span<byte> workspace, out int lanes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(m);
+        if (a < (long)m * Weights.K) throw new ArgumentException($"{a} activations do not fill [{m}, {Weights.K}].", nameof(a));
+        if (c < (long)m * Weights.N) throw new ArgumentException($"The output holds {c} elements, needed is [{m}, {Weights.N}].", nameof(c));
+        long lane = m == 0 ? 0 : LaneBytes(m);
+        lanes = lane == 0 ? int.MaxValue : (int)Math.Min(int.MaxValue, (workspace.Length - AlignedBuffer.Alignment) / lane);
+        if (lanes < 1) throw new ArgumentException($"The workspace holds {workspace.Length} bytes, needed are {WorkspaceBytes(m)}.", nameof(workspace));
+    }
+
+    /// <summary>Computes the whole product. The template has A, Lda, C, Ldc, the row fields and the clamp.</summary>
+    private protected void Run(ref TileArguments template, int m, byte* workspace, int lanes, int maxThreads)
+    {
+        if (m == 0 || Weights.N == 0) return;
+        var constants = (int*)_constants.Pointer;
+        int padded = Weights.PaddedN;
+        template.Offsets = constants;
+        template.Scales = (float*)(constants + padded);
+        template.Bias = (float*)(constants + (2 * padded));
+        template.ColumnSums = constants + (3 * padded);
+        template.Stage = Stage;
+        byte* scratch = (byte*)(((nint)workspace + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment);
+        if (IsLong)
+        {
+            LongSums.Run(this, template, m, scratch, lanes, maxThreads);
+        }
+        else
+        {
+            var grid = ProductGrid.For(m, Weights);
+            if (grid.Chunks == 1)
+            {
+                Rectangle(template, 0, m, 0, Weights.Panels.Length, m, scratch);
+            }
+            else
+            {
+                var body = new Body(this, template, grid, m, scratch, LaneBytes(m));
+                WorkerPool.Run(ref body, grid.Chunks, Math.Min(Parallelism.Resolve(maxThreads), lanes));
+            }
+        }
+        GC.KeepAlive(this);
+    }
+
+    private readonly struct Body(Int8Product product, TileArguments template, ProductGrid grid, int m, byte* scratch, long laneBytes) : IParallelBody
+    {
+        public void Run(int chunk, int lane)
+        {
+            int row = chunk % grid.RowChunks * grid.RowsPerChunk, panel = chunk / grid.RowChunks * grid.PanelsPerChunk;
+            int rowEnd = Math.Min(m, row + grid.RowsPerChunk), panelEnd = Math.Min(product.Weights.Panels.Length, panel + grid.PanelsPerChunk);
+            product.Rectangle(template, row, rowEnd, panel, panelEnd, m, scratch + (lane * laneBytes));
+        }
+    }
+
+    /// <summary>Rows times panels, block by block.</summary>
+    private void Rectangle(in TileArguments template, int row, int rowEnd, int panel, int panelEnd, int m, byte* scratch)
+    {
+        int block = BlockRows(rowEnd - row);
+        for (; row < rowEnd; row += block) Block(template, row, Math.Min(block, rowEnd - row), panel, panelEnd, m, scratch);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Block(in TileArguments template, int row, int rows, int panel, int panelEnd, int m, byte* scratch)
+    {
+        var kernel = Weights.Kernel;
+        var t = template;
+        long lda = template.Lda, stride = ActivationRows.Stride(kernel, Weights.K);
+        byte* a = template.A + (row * lda);
+        byte* last = a;
+        int lastFrom = rows; // tiles that end at the block's end read rows from here on through the copy
+        if (CopiesBlock(rows, Weights.Panels.Length, lda))
+        {
+            ActivationRows.Copy(kernel, a, lda, rows, Weights.K, scratch, stride);
+            a = scratch;
+            lda = stride;
+        }
+        else if (row + rows == m && Weights.K % kernel.GroupSize != 0)
+        {
+            // The last row's last group would be read past the end of the activations.
+            lastFrom = Math.Max(0, rows - MostRows);
+            ActivationRows.Copy(kernel, a + (lastFrom * lda), lda, rows - lastFrom, Weights.K, scratch, stride);
+            last = scratch;
+        }
+        int size = Stage == OutputStage.Requantized ? 1 : 4;
+        t.Groups = Weights.Groups;
+        bool native = kernel.IsNative;
+        foreach (ref readonly var p in Weights.Panels.AsSpan(panel, panelEnd - panel))
+        {
+            t.B = Weights.Pointer + p.Offset;
+            t.Columns = p.Columns;
+            t.LastVectorMask = ulong.MaxValue >> (64 - (p.Columns - ((p.Vectors - 1) * kernel.Lanes)));
+            t.Offsets = template.Offsets + p.Column;
+            t.Scales = template.Scales + p.Column;
+            t.Bias = template.Bias + p.Column;
+            t.ColumnSums = template.ColumnSums + p.Column;
+            int most = kernel.MaxRows(p.Vectors), tiles = (rows + most - 1) / most, height = rows / tiles, extra = rows % tiles;
+            for (int r = 0; r < rows;)
+            {
+                int tileRows = extra-- > 0 ? height + 1 : height;
+                bool copied = lastFrom < rows && r + tileRows == rows;
+                t.A = copied ? last + ((r - lastFrom) * stride) : a + (r * lda);
+                t.Lda = copied ? stride : lda;
+                t.C = template.C + ((row + r) * template.Ldc) + ((long)p.Column * size);
+                t.RowScales = (float*)((byte*)template.RowScales + ((row + r) * template.RowScaleStep));
+                t.RowZeroPoints = (int*)((byte*)template.RowZeroPoints + ((row + r) * template.RowZeroPointStep));
+                Int8Kernel.Call(TileOf(p.Vectors, tileRows), native, &t);
+                r += tileRows;
+            }
+        }
+    }
+
+    private nint TileOf(int vectors, int rows)
+    {
+        ref nint tile = ref _tiles[(vectors * MostRows) + rows - 1 - MostRows];
+        if (tile == 0) tile = Weights.Kernel.Tile(Stage, vectors, rows);
+        return tile;
+    }
+}

@@ -1,0 +1,136 @@
+using System.Runtime.InteropServices;
+using MLNet.Quantization.Kernels;
+using MLNet.Quantization.Numerics;
+
+namespace MLNet.Quantization.Tests.Kernels;
+
+[TestClass]
+public sealed class DynamicTests
+{
+    [TestMethod]
+    public void RowsAreQuantizedByTheFormulasOfDynamicQuantizeLinear()
+    {
+        var random = new Random(1);
+        foreach (int k in new[] { 1, 2, 7, 8, 9, 15, 16, 17, 100, 1000 })
+        {
+            const int m = 50;
+            using var x = new GuardedMemory<float>(m * k);
+            for (int i = 0; i < m * k; i++) x.Span[i] = (float)(random.NextDouble() - (i / k % 3 * 0.5)) * MathF.Pow(10, (i / k % 9) - 4);
+            using var q = new GuardedMemory<byte>(m * k);
+            using var scales = new GuardedMemory<float>(m);
+            using var zeroPoints = new GuardedMemory<int>(m);
+            RowQuantizer.Quantize(x.Span, m, k, q.Span, scales.Span, zeroPoints.Span, 0);
+            for (int i = 0; i < m; i++)
+            {
+                float min = 0, max = 0;
+                foreach (float v in x.Span.Slice(i * k, k))
+                {
+                    min = MathF.Min(min, v);
+                    max = MathF.Max(max, v);
+                }
+                float scale = (max - min) / 255f;
+                Assert.AreEqual(scale, scales.Span[i]);
+                Assert.AreEqual((int)MathF.Round(-min / scale), zeroPoints.Span[i]);
+                for (int j = 0; j < k; j++)
+                    Assert.AreEqual(Math.Clamp((int)MathF.Round(x.Span[(i * k) + j] / scale) + zeroPoints.Span[i], 0, 255), q.Span[(i * k) + j]);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void RowsWithoutAFiniteScale()
+    {
+        foreach (int at in new[] { 0, 5, 8, 9 })
+            foreach (float bad in new[] { float.NaN, -float.NaN, float.PositiveInfinity, float.NegativeInfinity })
+            {
+                var x = new float[3 * 10];
+                x[10 + at] = bad;
+                x[20 + at] = 255;
+                var scales = new float[3];
+                var zeroPoints = new int[3];
+                var q = new byte[30];
+                RowQuantizer.Quantize(x, 3, 10, q, scales, zeroPoints, 1);
+                CollectionAssert.AreEqual(new[] { 1f, float.NaN, 1f }, scales);
+                CollectionAssert.AreEqual(new[] { 0, 0, 0 }, zeroPoints);
+                Assert.AreEqual(255, q[20 + at]);
+            }
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(13)]
+    [DataRow(16)]
+    [DataRow(64)]
+    [DataRow(65)]
+    public void SparseRowsScoreAsTheDenseRowsDo(int n)
+    {
+        const int k = 3000, m = 70;
+        var random = new Random(n);
+        var weights = new sbyte[k * n];
+        random.NextBytes(MemoryMarshal.AsBytes(weights.AsSpan()));
+        float[] scales = [.. Enumerable.Range(0, n).Select(_ => random.NextSingle())], bias = [.. Enumerable.Range(0, n).Select(_ => random.NextSingle())];
+        var dense = new float[m * k];
+        var starts = new List<int> { 0 };
+        var columns = new List<int>();
+        var values = new List<float>();
+        for (int i = 0; i < m; i++)
+        {
+            double share = i == 3 ? 0 : i == 4 ? 1 : random.NextDouble() * 0.1;
+            for (int j = 0; j < k; j++)
+            {
+                if (random.NextDouble() >= share) continue;
+                float v = i == 5 ? float.PositiveInfinity : (float)(random.NextDouble() - 0.3);
+                dense[(i * k) + j] = v;
+                columns.Add(j);
+                values.Add(v);
+            }
+            starts.Add(columns.Count);
+        }
+        var product = new FloatProduct(Int8Gemm.Pack(weights, k, n, false), scales, bias);
+        var sparse = new SparseProduct(weights, k, n, false, scales, bias);
+        var work = new byte[product.WorkspaceBytes(m)];
+        var q = new byte[m * k];
+        float[] rowScales = new float[m], expected = new float[m * n];
+        var rowZeroPoints = new int[m];
+        using var found = new GuardedMemory<float>(m * n);
+
+        RowQuantizer.Quantize(dense, m, k, q, rowScales, rowZeroPoints, 1);
+        product.Run(q, m, rowScales, rowZeroPoints, expected, work, 1);
+        sparse.Run(CollectionsMarshal.AsSpan(starts), CollectionsMarshal.AsSpan(columns), CollectionsMarshal.AsSpan(values), m, null, found.Span, [], 0);
+        CollectionAssert.AreEqual(Bits(expected), Bits(found.Span));
+
+        var parameters = new AffineParameters(0.004f, 77);
+        for (int i = 0; i < q.Length; i++) q[i] = RowQuantizer.Code(dense[i], parameters.Scale, parameters.ZeroPoint);
+        product.Run(q, m, [parameters.Scale], [parameters.ZeroPoint], expected, work, 1);
+        sparse.Run(CollectionsMarshal.AsSpan(starts), CollectionsMarshal.AsSpan(columns), CollectionsMarshal.AsSpan(values), m, parameters, found.Span, [], 1);
+        CollectionAssert.AreEqual(Bits(expected), Bits(found.Span));
+    }
+
+    [TestMethod]
+    public void MoreStoredValuesThanInt32CanSum()
+    {
+        const int k = 140_000;
+        var weights = new sbyte[k];
+        weights.AsSpan().Fill(-128);
+        var product = new SparseProduct(weights, k, 1, true, [1f], []);
+        var c = new float[1];
+        product.Run([0, k], Enumerable.Range(0, k).ToArray(), Enumerable.Repeat(255f, k).ToArray(), 1, new AffineParameters(1f, 0), c, [], 1);
+        Assert.AreEqual(-128f * 255 * k, c[0]);
+    }
+
+    [TestMethod]
+    public void BadSparseRowsAreErrors()
+    {
+        var product = new SparseProduct([1, 2, 3, 4], 2, 2, false, [1f], []);
+        var c = new float[2];
+        Assert.ThrowsExactly<ArgumentException>(() => product.Run([0, 1], [2], [1f], 1, null, c, [], 1));
+        Assert.ThrowsExactly<ArgumentException>(() => product.Run([0, 1], [-1], [1f], 1, null, c, [], 1));
+        Assert.ThrowsExactly<ArgumentException>(() => product.Run([0, 2], [1], [1f], 1, null, c, [], 1));
+        Assert.ThrowsExactly<ArgumentException>(() => product.Run([0], [1], [1f], 1, null, c, [], 1));
+        Assert.ThrowsExactly<ArgumentException>(() => product.Run([0, 1, 1], [1], [1f], 2, null, c, [], 1));
+        product.Run([0, 1], [1], [1f], 1, new AffineParameters(1f, 0), c, [], 1);
+        CollectionAssert.AreEqual(new[] { 3f, 4f }, c);
+    }
+
+    private static int[] Bits(ReadOnlySpan<float> values) => MemoryMarshal.Cast<float, int>(values).ToArray();
+}
