@@ -70,12 +70,14 @@ internal sealed class ProgramPlan
     private static Dictionary<string, ValueFact> InferConcrete(Program program, ReadOnlySpan<int[]> inputShapes)
     {
         var inputs = new Dictionary<string, ValueFact>(program.Constants, StringComparer.Ordinal);
+        var symbols = new Dictionary<string, (Dimension Extent, string Input)>(StringComparer.Ordinal);
         for (int i = 0; i < inputShapes.Length; i++)
         {
             var declared = program.Inputs[i];
             var shape = TensorShape.FromDims(inputShapes[i]);
             if (declared.Shape is { } expected && !Accepts(expected, shape))
                 throw new ModelFormatException($"Input '{declared.Name}' was given shape {shape}, the model expects {expected}.", null, declared.Name);
+            CheckSymbols(declared, shape, symbols);
             inputs[declared.Name] = new(declared.Type, shape);
         }
         // Constants enter as outer values: they are facts without being inputs.
@@ -87,6 +89,18 @@ internal sealed class ProgramPlan
                         $"The shape of '{output}', computed by node '{node.Node.DisplayName}' ({node.Node.OpType}), depends on the data: {facts[output]}. " +
                         "Shapes must follow from the shapes of the inputs.", node.Node.DisplayName, node.Node.OpType, node.Node.Domain);
         return facts;
+    }
+
+    private static void CheckSymbols(ValueInfo declared, TensorShape given, Dictionary<string, (Dimension Extent, string Input)> symbols)
+    {
+        for (int i = 0; i < (declared.Shape?.Rank ?? 0); i++)
+        {
+            if (declared.Shape![i].Symbol is not { } symbol) continue;
+            if (symbols.TryGetValue(symbol, out var known) && known.Extent != given[i])
+                throw new ModelFormatException(
+                    $"Input '{declared.Name}' was given shape {given}, where axis '{symbol}' is {given[i]}; input '{known.Input}' has {known.Extent} there.", null, declared.Name);
+            symbols[symbol] = (given[i], declared.Name);
+        }
     }
 
     private static bool Accepts(TensorShape declared, TensorShape given)

@@ -12,6 +12,7 @@ internal static class OperatorSet
     private static readonly Operator[] All =
     [
         new Gemm(),
+        new Identity(),
         new Relu(),
         new Quantized.QuantizedLinear(),
         new Quantized.DynamicQuantizedLinear(),
