@@ -1,5 +1,3 @@
-using MLNet.Quantization.Kernels;
-
 namespace MLNet.Quantization;
 
 /// <summary>How many threads the kernels of this process use together.</summary>
@@ -22,6 +20,9 @@ public static class Parallelism
         }
     }
 
+    /// <summary>The most threads that work can be spread over, the calling one included.</summary>
+    internal static int LaneCount { get; } = Math.Clamp(Environment.ProcessorCount, 2, 64);
+
     /// <summary>The threads that a request amounts to: 0 asks for <see cref="MaxThreads"/>.</summary>
-    internal static int Resolve(int requested) => Math.Min(requested <= 0 ? s_maxThreads : requested, WorkerPool.LaneCount);
+    internal static int Resolve(int requested) => Math.Min(requested <= 0 ? s_maxThreads : requested, LaneCount);
 }

@@ -28,7 +28,7 @@ internal static unsafe class WorkerPool
     private static ExceptionDispatchInfo? s_error;
 
     /// <summary>Threads of the pool, with the calling one.</summary>
-    public static int LaneCount { get; } = Math.Clamp(Environment.ProcessorCount, 2, 64);
+    public static int LaneCount => Parallelism.LaneCount;
 
     /// <summary>Runs chunks 0 .. <paramref name="chunks"/> - 1 of <paramref name="body"/> and returns when all are done.</summary>
     /// <param name="body">A local variable of the caller (it is reached through its address on the stack).</param>
