@@ -40,10 +40,23 @@ internal static class GraphOrder
         }
         if (sorted.Count < graph.Nodes.Length)
         {
-            var stuck = graph.Nodes.Where((_, i) => waitsFor[i] > 0).Select(n => $"'{n.DisplayName}'").Take(5);
-            throw new ModelFormatException($"The graph has a cycle through or before the nodes {string.Join(", ", stuck)}.");
+            var cycle = Cycle(graph, producer, waitsFor);
+            throw new ModelFormatException($"The graph has a cycle: {string.Join(" -> ", cycle.Select(n => $"'{n.DisplayName}'"))}.", cycle[0].DisplayName);
         }
         return sorted.MoveToImmutable();
+    }
+
+    /// <summary>A cycle among the nodes that still wait, its first node again at the end. Each of them waits for another one, so going back must meet one twice.</summary>
+    private static List<Node> Cycle(ModelGraph graph, Dictionary<string, int> producer, int[] waitsFor)
+    {
+        int WaitedFor(int node) => graph.Nodes[node].AllReads().Select(r => producer.GetValueOrDefault(r, -1)).First(p => p >= 0 && waitsFor[p] > 0);
+
+        List<int> path = [Array.FindIndex(waitsFor, w => w > 0)];
+        while (path.IndexOf(WaitedFor(path[^1])) < 0) path.Add(WaitedFor(path[^1]));
+        path.RemoveRange(0, path.IndexOf(WaitedFor(path[^1])));
+        path.Add(path[0]);
+        path.Reverse();
+        return [.. path.Select(i => graph.Nodes[i])];
     }
 
     /// <summary>

@@ -10,6 +10,13 @@ internal static class GraphQueries
             .Concat(graph.Nodes.SelectMany(n => n.Outputs))
             .Where(n => n.Length > 0);
 
+    /// <summary>The value names of the graph and of all its subgraphs.</summary>
+    public static IEnumerable<string> AllValueNamesWithin(this ModelGraph graph) =>
+        graph.AllValueNames().Concat(graph.Nodes.SelectMany(n => n.Bodies()).SelectMany(b => b.AllValueNamesWithin()));
+
+    /// <summary>The subgraphs of a node.</summary>
+    public static IEnumerable<ModelGraph> Bodies(this Node node) => node.Attributes.Select(a => a.Value).OfType<ModelGraph>();
+
     /// <summary>What a node reads: its inputs that are not omitted, then what its subgraphs read of the graph around them.</summary>
     public static IEnumerable<string> AllReads(this Node node) =>
         node.Inputs.Where(i => i.Length > 0).Concat(node.Captures());
@@ -18,14 +25,10 @@ internal static class GraphQueries
     public static IReadOnlyList<string> Captures(this Node node)
     {
         List<string>? result = null;
-        foreach (var (_, value) in node.Attributes)
+        foreach (string name in node.Bodies().SelectMany(b => b.FreeNames()))
         {
-            if (value is not ModelGraph body) continue;
-            foreach (string name in body.FreeNames())
-            {
-                result ??= [];
-                if (!result.Contains(name)) result.Add(name);
-            }
+            result ??= [];
+            if (!result.Contains(name)) result.Add(name);
         }
         return result ?? (IReadOnlyList<string>)[];
     }

@@ -47,7 +47,7 @@ internal static class SmallModels
             Name = "body",
             Inputs = [],
             Outputs = [new("b", ElementType.Float, null)],
-            Nodes = [Graph.Node.Create("inner", "Add", ["x", "k"], ["b"])],
+            Nodes = [global::MLNet.Quantization.Graph.Node.Create("inner", "Add", ["x", "k"], ["b"])],
             Initializers = Constants(("k", Tensor.Create<float>([1, 2, 3], 3))),
         };
         var attributes = AttributeMap.Empty
