@@ -11,6 +11,7 @@ internal static class Int8Gemm
     /// <summary>Every kernel there is, best first.</summary>
     internal static IReadOnlyList<Int8Kernel> AllKernels { get; } =
     [
+        new VnniKernel(),
         new IntrinsicsKernel<Avx512BwDot, Vector512<int>, Vector512<short>>(),
         new IntrinsicsKernel<Avx2Dot, Vector256<int>, Vector256<short>>(),
         new IntrinsicsKernel<ScalarDot, int, int>(),
@@ -23,6 +24,10 @@ internal static class Int8Gemm
     /// <exception cref="PlatformNotSupportedException">The variable names a kernel that does not exist or that this process cannot run.</exception>
     public static Int8Kernel Best => s_best.Value;
 
+    /// <summary>The kernel that is used where none is asked for, and why no better one: for logs.</summary>
+    public static string Choice =>
+        string.Join("; ", AllKernels.TakeWhile(k => k != Best).Select(k => $"{k.Name}: not used, {k.WhyNot ?? $"{KernelVariable} names another"}").Prepend($"INT8 kernel {Best.Name}"));
+
     private static readonly Lazy<Int8Kernel> s_best = new(() => Find(Environment.GetEnvironmentVariable(KernelVariable)));
 
     /// <summary>The kernel of that name; the best one where the name is null or empty.</summary>
@@ -31,10 +36,10 @@ internal static class Int8Gemm
     {
         if (string.IsNullOrEmpty(name)) return Kernels[0];
         if (Kernels.FirstOrDefault(k => k.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } kernel) return kernel;
-        bool exists = AllKernels.Any(k => k.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+        var known = AllKernels.FirstOrDefault(k => k.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
         string can = string.Join(", ", Kernels.Select(k => k.Name));
         throw new PlatformNotSupportedException(
-            $"The INT8 kernel '{name}' (environment variable {KernelVariable}) {(exists ? "cannot run on this processor" : "does not exist")}; this processor can run: {can}.");
+            $"The INT8 kernel '{name}' (environment variable {KernelVariable}) {(known is null ? "does not exist" : $"cannot run here: {known.WhyNot}")}; this process can run: {can}.");
     }
 
     /// <summary>Packs s8 weight codes.</summary>

@@ -11,8 +11,11 @@ internal abstract unsafe class Int8Kernel
     /// <summary>What the environment variable, the tests and the benchmark call it.</summary>
     public abstract string Name { get; }
 
+    /// <summary>Null where this process can run it, else the reason why not.</summary>
+    public abstract string? WhyNot { get; }
+
     /// <summary>True where this process can run it.</summary>
-    public abstract bool IsSupported { get; }
+    public bool IsSupported => WhyNot is null;
 
     /// <summary>Neighbours in k that lie together for each column of a panel: 4 where the instruction sums four products, 2 where two.</summary>
     public abstract int GroupSize { get; }

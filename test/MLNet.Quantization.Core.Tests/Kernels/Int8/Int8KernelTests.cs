@@ -10,7 +10,8 @@ public sealed class Int8KernelTests
     private static readonly int[] s_ms = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 17, 25];
     private static readonly int[] s_ns = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65, 80, 96, 97, 112, 129, 160];
 
-    internal static IEnumerable<Int8Kernel> AllKernels => Int8Gemm.Kernels;
+    internal static IEnumerable<Int8Kernel> AllKernels { get; } =
+        [.. Int8Gemm.Kernels, .. new Int8Kernel[] { new WindowsVnniKernel() }.Where(k => k.IsSupported)];
 
     private static IEnumerable<object[]> Names => AllKernels.Select(k => new object[] { k.Name });
 

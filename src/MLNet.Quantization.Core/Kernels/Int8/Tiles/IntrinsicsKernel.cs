@@ -8,7 +8,7 @@ internal sealed unsafe class IntrinsicsKernel<TDot, TSums, TOperand> : Int8Kerne
 {
     public override string Name => TDot.Name;
 
-    public override bool IsSupported => TDot.IsSupported;
+    public override string? WhyNot => TDot.IsSupported ? null : "the processor lacks its instructions";
 
     public override int GroupSize => TDot.Group;
 
