@@ -1,10 +1,10 @@
+using MLNet.Quantization.Numerics;
+
 namespace MLNet.Quantization.Passes;
 
 /// <summary>Symmetric s8 codes of a weight matrix in [-127, 127], the scales, the int32 bias that goes with them, and what it cost.</summary>
 internal sealed class WeightCodes
 {
-    private const int MaxCode = 127;
-
     /// <summary>Most that an activation code can lie from its zero point.</summary>
     private const int MaxActivation = 255;
 
@@ -36,22 +36,8 @@ internal sealed class WeightCodes
     public static WeightCodes Quantize(
         ReadOnlySpan<float> weights, int k, int n, bool transposed, WeightGranularity granularity, ReadOnlySpan<float> bias, float? activationScale)
     {
-        var greatest = new float[n];
-        for (int i = 0; i < weights.Length; i++)
-        {
-            int channel = transposed ? i / k : i % n;
-            greatest[channel] = MathF.Max(greatest[channel], MathF.Abs(weights[i]));
-        }
-        if (granularity == WeightGranularity.PerTensor) greatest = [greatest.Max()];
-
-        int floored = 0, enlarged = 0;
-        var scales = new float[greatest.Length];
-        for (int c = 0; c < scales.Length; c++)
-        {
-            double exact = greatest[c] / (double)MaxCode;
-            if (exact > 0 && exact < ActivationCodes.LeastScale) floored++;
-            scales[c] = exact == 0 ? 1 : (float)Math.Max(exact, ActivationCodes.LeastScale);
-        }
+        var scales = WeightQuantizer.Scales(weights, n, transposed, granularity, out int floored);
+        int enlarged = 0;
         if (activationScale is { } sa)
             for (int j = 0; j < bias.Length; j++)
             {
@@ -62,22 +48,13 @@ internal sealed class WeightCodes
                 enlarged++;
             }
 
-        var codes = new sbyte[weights.Length];
-        double signal = 0, noise = 0;
-        for (int i = 0; i < codes.Length; i++)
-        {
-            float scale = scales[scales.Length == 1 ? 0 : transposed ? i / k : i % n];
-            codes[i] = (sbyte)MathF.Round(Math.Clamp(weights[i] / scale, -MaxCode, MaxCode), MidpointRounding.ToEven);
-            double error = weights[i] - (double)scale * codes[i];
-            signal += (double)weights[i] * weights[i];
-            noise += error * error;
-        }
+        var codes = WeightQuantizer.Codes(weights, n, transposed, scales);
         return new()
         {
             Codes = codes,
             Scales = scales,
             Bias = activationScale is { } s ? BiasCodes(bias, scales, s) : [],
-            SignalToNoise = noise == 0 ? double.PositiveInfinity : 10 * Math.Log10(signal / noise),
+            SignalToNoise = WeightQuantizer.SignalToNoise(weights, n, transposed, scales, codes),
             FlooredScales = floored,
             EnlargedChannels = enlarged,
         };
@@ -86,7 +63,7 @@ internal sealed class WeightCodes
     /// <summary>The scale at which |bias code| + k · max|product| just fits int32; beyond 66,000 products half of int32 goes to the bias.</summary>
     private static float LeastScaleFor(float bias, int k, float activationScale)
     {
-        double room = Math.Max(int.MaxValue - (double)k * MaxActivation * MaxCode, int.MaxValue / 2);
+        double room = Math.Max(int.MaxValue - (double)k * MaxActivation * CodeGrid.Int8Narrow.Max, int.MaxValue / 2);
         return (float)(Math.Abs((double)bias) / activationScale / room * (1 + 1e-6));
     }
 

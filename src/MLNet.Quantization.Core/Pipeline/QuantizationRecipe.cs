@@ -1,3 +1,4 @@
+using MLNet.Quantization.Numerics;
 using MLNet.Quantization.Passes;
 
 namespace MLNet.Quantization.Pipeline;
@@ -15,7 +16,8 @@ internal static class QuantizationRecipe
         foreach (var (name, observer) in table.Statistics)
         {
             var (min, max) = observer.Range();
-            choices[name] = new(ActivationCodes.Choose(min, max, table.Scheme, out bool floored), observer.ClippedShare(), floored);
+            var parameters = AffineRange.FromRange(min, max, CodeGrid.UInt8, table.Scheme, out var adjustment);
+            choices[name] = new(parameters, observer.ClippedShare(), adjustment == RangeAdjustment.Floored);
         }
         return Quantize(model, choices, options ?? WeightOptions.Default);
     }

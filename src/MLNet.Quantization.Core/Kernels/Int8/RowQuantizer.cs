@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Kernels;
 
@@ -93,33 +94,7 @@ internal static unsafe class RowQuantizer
         return (scale, (int)MathF.Round(Math.Clamp(-min / scale, 0f, 255f), MidpointRounding.ToEven));
     }
 
-    /// <summary>The codes of <paramref name="k"/> values, as <see cref="Code"/> gives them.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static void Codes(float* x, int k, float scale, int zeroPoint, byte* q)
-    {
-        int j = 0;
-        var scales = Vector256.Create(scale);
-        var zeroPoints = Vector256.Create(zeroPoint);
-        var low = Vector256.Create((float)-zeroPoint);
-        var high = Vector256.Create((float)(255 - zeroPoint));
-        for (; j <= k - 8; j += 8)
-        {
-            var v = Vector256.Load(x + j) / scales;
-            v = Vector256.ConditionalSelect(Vector256.GreaterThanOrEqual(v, low), v, low);
-            v = Vector256.ConditionalSelect(Vector256.GreaterThan(v, high), high, v);
-            var c = Vector256.ConvertToInt32(Vector256.Round(v)) + zeroPoints;
-            var words = Vector128.Narrow(c.GetLower(), c.GetUpper());
-            Vector128.Narrow(words.AsUInt16(), words.AsUInt16()).GetLower().Store(q + j);
-        }
-        for (; j < k; j++) q[j] = Code(x[j], scale, zeroPoint);
-    }
-
-    /// <summary>clamp(round(x / S) + Z), in the order that is safe on every instruction set.</summary>
-    internal static byte Code(float x, float scale, int zeroPoint)
-    {
-        float v = x / scale, low = -zeroPoint, high = 255 - zeroPoint;
-        if (!(v >= low)) v = low;
-        if (v > high) v = high;
-        return (byte)((int)MathF.Round(v, MidpointRounding.ToEven) + zeroPoint);
-    }
+    /// <summary>The codes of <paramref name="k"/> values, as <see cref="Quantizer"/> gives them.</summary>
+    internal static void Codes(float* x, int k, float scale, int zeroPoint, byte* q) =>
+        Quantizer.Quantize(new ReadOnlySpan<float>(x, k), new(scale, zeroPoint), new Span<byte>(q, k));
 }

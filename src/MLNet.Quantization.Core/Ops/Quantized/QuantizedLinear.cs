@@ -74,7 +74,7 @@ internal sealed class QuantizedLinear : Operator
             if (inputType == ElementType.UInt8) return context.Input<byte>(0);
             var codes = context.Workspace[..(rows * k)];
             rest = context.Workspace[(int)LinearShape.Align(codes.Length)..];
-            if (inputType == ElementType.Float) StaticCodes.Quantize(context.Input<float>(0), Parameters, codes);
+            if (inputType == ElementType.Float) Quantizer.Quantize(context.Input<float>(0), Parameters, codes);
             else
             {
                 var signed = context.Input<byte>(0);

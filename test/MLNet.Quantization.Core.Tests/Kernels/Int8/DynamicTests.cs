@@ -100,7 +100,7 @@ public sealed class DynamicTests
         CollectionAssert.AreEqual(Bits(expected), Bits(found.Span));
 
         var parameters = new AffineParameters(0.004f, 77);
-        for (int i = 0; i < q.Length; i++) q[i] = RowQuantizer.Code(dense[i], parameters.Scale, parameters.ZeroPoint);
+        for (int i = 0; i < q.Length; i++) q[i] = (byte)Quantizer.Code(dense[i], parameters, CodeGrid.UInt8);
         product.Run(q, m, [parameters.Scale], [parameters.ZeroPoint], expected, work, 1);
         sparse.Run(CollectionsMarshal.AsSpan(starts), CollectionsMarshal.AsSpan(columns), CollectionsMarshal.AsSpan(values), m, parameters, found.Span, [], 1);
         CollectionAssert.AreEqual(Bits(expected), Bits(found.Span));

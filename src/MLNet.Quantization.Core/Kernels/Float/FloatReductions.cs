@@ -1,0 +1,93 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>
+/// Sums and the like of rows. Element i belongs to virtual lane i mod 16 whatever the vector width; the lanes are joined in halves, 16 to
+/// 8 to 4 to 2 to 1. So every tier adds in one order and gives the same bits.
+/// </summary>
+internal static unsafe class FloatReductions
+{
+    private const int VirtualLanes = 16;
+
+    /// <summary>Σ x; 0 of nothing.</summary>
+    public static float Sum(ReadOnlySpan<float> x, FloatTier? tier = null) => x.IsEmpty ? 0 : Fold<AddFunction>(x, -0f, tier);
+
+    /// <summary>The greatest element; NaN does not count; -infinity of nothing.</summary>
+    public static float Max(ReadOnlySpan<float> x, FloatTier? tier = null) => Fold<MaxFunction>(x, float.NegativeInfinity, tier);
+
+    /// <summary>y = e^(x - max x) / Σ e^(x - max x): one row.</summary>
+    public static void Softmax(ReadOnlySpan<float> x, Span<float> y, FloatTier? tier = null)
+    {
+        Elementwise.Map(new ShiftedExp(Max(x, tier)), x, y, tier);
+        Elementwise.Combine<DivideFunction>(y, [Sum(y, tier)], y, tier);
+    }
+
+    /// <summary>y = x - max x - ln Σ e^(x - max x): one row.</summary>
+    /// <param name="x">n.</param>
+    /// <param name="y">n; may be <paramref name="x"/> itself.</param>
+    /// <param name="scratch">n.</param>
+    /// <param name="tier">Null: <see cref="FloatTier.Best"/>.</param>
+    public static void LogSoftmax(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch, FloatTier? tier = null)
+    {
+        float max = Max(x, tier), log = 0;
+        Elementwise.Map(new ShiftedExp(max), x, scratch, tier);
+        Elementwise.Map(new LogFunction(), [Sum(scratch, tier)], new Span<float>(ref log), tier);
+        Elementwise.Combine<SubtractFunction>(x, [max], y, tier);
+        Elementwise.Combine<SubtractFunction>(y, [log], y, tier);
+    }
+
+    /// <param name="x">n.</param>
+    /// <param name="neutral">What the function leaves every number as it is with.</param>
+    /// <param name="tier">Null: the best.</param>
+    private static float Fold<TFunction>(ReadOnlySpan<float> x, float neutral, FloatTier? tier) where TFunction : struct, IBinaryFunction
+    {
+        float* lanes = stackalloc float[VirtualLanes];
+        new Span<float>(lanes, VirtualLanes).Fill(neutral);
+        fixed (float* p = &MemoryMarshal.GetReference(x))
+        {
+            switch ((tier ?? FloatTier.Best).Lanes)
+            {
+                case 16: Fold<TFunction, Lanes512, Vector512<float>, Vector512<int>>(p, x.Length, lanes); break;
+                case 8: Fold<TFunction, Lanes256, Vector256<float>, Vector256<int>>(p, x.Length, lanes); break;
+                default: Fold<TFunction, Lanes128, Vector128<float>, Vector128<int>>(p, x.Length, lanes); break;
+            }
+        }
+        for (int half = VirtualLanes / 2; half > 0; half /= 2)
+            for (int i = 0; i < half; i++) lanes[i] = One<TFunction>(lanes[i], lanes[i + half]);
+        return lanes[0];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Fold<TFunction, TLanes, TFloats, TInts>(float* x, int n, float* lanes)
+        where TFunction : struct, IBinaryFunction where TLanes : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        int whole = n / VirtualLanes * VirtualLanes;
+        for (int l = 0; l < VirtualLanes; l += TLanes.Count)
+        {
+            var sums = TLanes.Load(lanes + l);
+            for (int i = l; i < whole; i += VirtualLanes) sums = TFunction.Apply<TLanes, TFloats, TInts>(sums, TLanes.Load(x + i));
+            TLanes.Store(sums, lanes + l);
+        }
+        for (int i = whole; i < n; i++) lanes[i - whole] = One<TFunction>(lanes[i - whole], x[i]);
+    }
+
+    private static float One<TFunction>(float x, float y) where TFunction : struct, IBinaryFunction =>
+        TFunction.Apply<Lanes128, Vector128<float>, Vector128<int>>(Vector128.CreateScalar(x), Vector128.CreateScalar(y)).ToScalar();
+
+    private readonly struct MaxFunction : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TFloats Apply<L, TFloats, TInts>(TFloats x, TFloats y) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
+            L.Select(L.Less(x, y), y, x);
+    }
+
+    private readonly struct ShiftedExp(float by) : IUnaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TFloats Apply<L, TFloats, TInts>(TFloats x) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
+            ExpFunction.Of<L, TFloats, TInts>(L.Subtract(x, L.Create(by)));
+    }
+}

@@ -1,0 +1,127 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace MLNet.Quantization.Numerics;
+
+/// <summary>
+/// q = saturate(round(r / S) + Z) and r = S · (q - Z), the affine map of ONNX's QuantizeLinear and DequantizeLinear. The quotient is one
+/// float32 division; it is clamped to the grid before it is rounded (half to even) and Z is added after, which gives infinity the
+/// grid's end and NaN its lowest code on every instruction set.
+/// </summary>
+internal static class Quantizer
+{
+    /// <summary>Added to a float32 of small magnitude, it leaves the value, rounded half to even, in the low bits: 1.5 · 2^23.</summary>
+    private const float Rounder = 12582912;
+
+    private const int RounderBits = 0x4B400000;
+
+    /// <summary>The code of one value: the definition that all else agrees with.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Code(float value, AffineParameters parameters, CodeGrid grid)
+    {
+        float v = value / parameters.Scale, low = grid.Min - parameters.ZeroPoint, high = grid.Max - parameters.ZeroPoint;
+        if (!(v >= low)) v = low;
+        if (v > high) v = high;
+        return (int)MathF.Round(v, MidpointRounding.ToEven) + parameters.ZeroPoint;
+    }
+
+    /// <summary>The value of one code.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Value(int code, AffineParameters parameters) => parameters.Scale * (code - parameters.ZeroPoint);
+
+    /// <summary>u8 codes on the whole of 0 to 255.</summary>
+    /// <param name="values">n.</param>
+    /// <param name="parameters">Zero point 0 to 255.</param>
+    /// <param name="codes">n.</param>
+    public static void Quantize(ReadOnlySpan<float> values, AffineParameters parameters, Span<byte> codes) =>
+        Quantize(values, parameters, CodeGrid.UInt8, codes);
+
+    /// <summary>s8 codes.</summary>
+    /// <param name="values">n.</param>
+    /// <param name="parameters">Zero point within <paramref name="grid"/>.</param>
+    /// <param name="codes">n.</param>
+    /// <param name="grid">Within -128 to 127; null: all of it.</param>
+    public static void Quantize(ReadOnlySpan<float> values, AffineParameters parameters, Span<sbyte> codes, CodeGrid? grid = null) =>
+        Quantize(values, parameters, grid ?? CodeGrid.Int8, MemoryMarshal.AsBytes(codes));
+
+    /// <summary>The values of u8 codes.</summary>
+    public static void Dequantize(ReadOnlySpan<byte> codes, AffineParameters parameters, Span<float> values)
+    {
+        CheckLengths(codes.Length, values.Length);
+        for (int i = 0; i < codes.Length; i++) values[i] = Value(codes[i], parameters);
+    }
+
+    /// <summary>The values of s8 codes.</summary>
+    public static void Dequantize(ReadOnlySpan<sbyte> codes, AffineParameters parameters, Span<float> values)
+    {
+        CheckLengths(codes.Length, values.Length);
+        for (int i = 0; i < codes.Length; i++) values[i] = Value(codes[i], parameters);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Quantize(ReadOnlySpan<float> values, AffineParameters parameters, CodeGrid grid, Span<byte> codes)
+    {
+        CheckLengths(values.Length, codes.Length);
+        if (grid.Min > parameters.ZeroPoint || grid.Max < parameters.ZeroPoint)
+            throw new ArgumentException($"Zero point {parameters.ZeroPoint} lies outside [{grid.Min}, {grid.Max}].", nameof(parameters));
+        int i = 0, offset = unchecked(parameters.ZeroPoint - RounderBits);
+        float low = grid.Min - parameters.ZeroPoint, high = grid.Max - parameters.ZeroPoint;
+        ref float from = ref MemoryMarshal.GetReference(values);
+        ref byte to = ref MemoryMarshal.GetReference(codes);
+        if (Vector512.IsHardwareAccelerated)
+        {
+            for (; i <= values.Length - 64; i += 64)
+                Vector512.Narrow(
+                    Vector512.Narrow(Codes512(ref from, i, parameters.Scale, low, high, offset), Codes512(ref from, i + 16, parameters.Scale, low, high, offset)),
+                    Vector512.Narrow(Codes512(ref from, i + 32, parameters.Scale, low, high, offset), Codes512(ref from, i + 48, parameters.Scale, low, high, offset)))
+                    .AsByte().StoreUnsafe(ref to, (nuint)i);
+        }
+        if (Vector256.IsHardwareAccelerated)
+        {
+            for (; i <= values.Length - 32; i += 32)
+                Vector256.Narrow(
+                    Vector256.Narrow(Codes256(ref from, i, parameters.Scale, low, high, offset), Codes256(ref from, i + 8, parameters.Scale, low, high, offset)),
+                    Vector256.Narrow(Codes256(ref from, i + 16, parameters.Scale, low, high, offset), Codes256(ref from, i + 24, parameters.Scale, low, high, offset)))
+                    .AsByte().StoreUnsafe(ref to, (nuint)i);
+        }
+        for (; i <= values.Length - 16; i += 16)
+            Vector128.Narrow(
+                Vector128.Narrow(Codes128(ref from, i, parameters.Scale, low, high, offset), Codes128(ref from, i + 4, parameters.Scale, low, high, offset)),
+                Vector128.Narrow(Codes128(ref from, i + 8, parameters.Scale, low, high, offset), Codes128(ref from, i + 12, parameters.Scale, low, high, offset)))
+                .AsByte().StoreUnsafe(ref to, (nuint)i);
+        for (; i < values.Length; i++) codes[i] = (byte)Code(values[i], parameters, grid);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Codes512(ref float from, int at, float scale, float low, float high, int offset)
+    {
+        var v = Vector512.LoadUnsafe(ref from, (nuint)at) / Vector512.Create(scale);
+        v = Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(v, Vector512.Create(low)), v, Vector512.Create(low));
+        v = Vector512.ConditionalSelect(Vector512.GreaterThan(v, Vector512.Create(high)), Vector512.Create(high), v);
+        return (v + Vector512.Create(Rounder)).AsInt32() + Vector512.Create(offset);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Codes256(ref float from, int at, float scale, float low, float high, int offset)
+    {
+        var v = Vector256.LoadUnsafe(ref from, (nuint)at) / Vector256.Create(scale);
+        v = Vector256.ConditionalSelect(Vector256.GreaterThanOrEqual(v, Vector256.Create(low)), v, Vector256.Create(low));
+        v = Vector256.ConditionalSelect(Vector256.GreaterThan(v, Vector256.Create(high)), Vector256.Create(high), v);
+        return (v + Vector256.Create(Rounder)).AsInt32() + Vector256.Create(offset);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<int> Codes128(ref float from, int at, float scale, float low, float high, int offset)
+    {
+        var v = Vector128.LoadUnsafe(ref from, (nuint)at) / Vector128.Create(scale);
+        v = Vector128.ConditionalSelect(Vector128.GreaterThanOrEqual(v, Vector128.Create(low)), v, Vector128.Create(low));
+        v = Vector128.ConditionalSelect(Vector128.GreaterThan(v, Vector128.Create(high)), Vector128.Create(high), v);
+        return (v + Vector128.Create(Rounder)).AsInt32() + Vector128.Create(offset);
+    }
+
+    private static void CheckLengths(int from, int to)
+    {
+        if (from != to) throw new ArgumentException($"{from} elements do not map to {to}.");
+    }
+}

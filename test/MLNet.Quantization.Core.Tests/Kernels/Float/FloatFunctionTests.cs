@@ -1,0 +1,166 @@
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Tests.Kernels;
+
+[TestClass]
+public sealed class FloatFunctionTests
+{
+    /// <summary>Every 997th pattern of bits: all exponents, both signs, NaN and infinity.</summary>
+    private static float[] Everything() =>
+        [.. Enumerable.Range(0, 4_300_000).Select(i => BitConverter.UInt32BitsToSingle((uint)i * 997)), float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0, -0f, 1, -1];
+
+    [TestMethod]
+    public void Exp() => Check(new ExpFunction(), Math.Exp, 1.1);
+
+    [TestMethod]
+    public void Log() => Check(new LogFunction(), Math.Log, 1.0);
+
+    [TestMethod]
+    public void Tanh() => Check(new TanhFunction(), Math.Tanh, 2.0);
+
+    [TestMethod]
+    public void Sigmoid() => Check(new SigmoidFunction(), x => 1 / (1 + Math.Exp(-x)), 2.5);
+
+    [TestMethod]
+    public void Relu() => Check(new ReluFunction(), x => x < 0 ? 0 : x, 0);
+
+    [TestMethod]
+    public void LeakyRelu() => Check(new LeakyReluFunction(0.25f), x => x < 0 ? 0.25 * x : x, 0.5);
+
+    [TestMethod]
+    public void Clip() => Check(new ClipFunction(-2, 3.5f), x => double.IsNaN(x) ? x : Math.Min(Math.Max(x, -2), 3.5), 0);
+
+    /// <summary>All tiers agree bit for bit, and lie within <paramref name="ulps"/> units in the last place of the truth.</summary>
+    private static void Check<TFunction>(TFunction function, Func<double, double> truth, double ulps) where TFunction : struct, IUnaryFunction
+    {
+        float[] x = Everything();
+        var y = new float[x.Length];
+        Elementwise.Map(function, x, y);
+        foreach (var tier in FloatTier.Supported)
+        {
+            var other = new float[x.Length];
+            Elementwise.Map(function, x, other, tier);
+            int differs = Enumerable.Range(0, x.Length).FirstOrDefault(i => Bits(y[i]) != Bits(other[i]), -1);
+            Assert.AreEqual(-1, differs, $"{tier}: f({(differs < 0 ? 0 : x[differs]):R})");
+        }
+        double worst = 0, at = 0;
+        for (int i = 0; i < x.Length; i++)
+        {
+            double expected = truth(x[i]);
+            if (double.IsNaN(expected) || float.IsInfinity((float)expected) || float.IsInfinity(y[i]))
+            {
+                Assert.AreEqual((float)expected, y[i], $"f({x[i]:R})");
+                continue;
+            }
+            double ulp = Math.Max(MathF.BitIncrement(Math.Abs((float)expected)) - (double)Math.Abs((float)expected), float.Epsilon);
+            double error = Math.Abs(y[i] - expected) / ulp;
+            if (error > worst) (worst, at) = (error, x[i]);
+        }
+        Assert.IsTrue(worst <= ulps, FormattableString.Invariant($"{worst:0.000} units in the last place at {at:R}"));
+    }
+
+    private static int Bits(float x) => float.IsNaN(x) ? -1 : BitConverter.SingleToInt32Bits(x);
+
+    [TestMethod]
+    public void LengthsThatAreNoMultipleOfAVectorGetTheSameBits()
+    {
+        var random = new Random(3);
+        float[] x = [.. Enumerable.Range(0, 70).Select(_ => (float)(random.NextDouble() * 8 - 4))];
+        var whole = new float[70];
+        Elementwise.Map(new TanhFunction(), x, whole);
+        foreach (var tier in FloatTier.Supported)
+            for (int n = 0; n <= 70; n++)
+            {
+                var y = new float[n];
+                Elementwise.Map(new TanhFunction(), x.AsSpan(0, n), y, tier);
+                Assert.IsTrue(y.AsSpan().SequenceEqual(whole.AsSpan(0, n)), $"{tier} {n}");
+            }
+    }
+
+    [TestMethod]
+    public void TwoOperandsOneOfThemRepeated()
+    {
+        var random = new Random(4);
+        foreach (var tier in FloatTier.Supported)
+            for (int n = 1; n <= 40; n++)
+            {
+                float[] x = [.. Enumerable.Range(0, n).Select(_ => (float)random.NextDouble())], y = [.. x.Select(_ => (float)random.NextDouble())];
+                var z = new float[n];
+                Elementwise.Combine<SubtractFunction>(x, y, z, tier);
+                CollectionAssert.AreEqual(x.Zip(y, (a, b) => a - b).ToArray(), z);
+                Elementwise.Combine<DivideFunction>(x, y.AsSpan(0, 1), z, tier);
+                CollectionAssert.AreEqual(x.Select(a => a / y[0]).ToArray(), z);
+                var first = y[0];
+                Elementwise.Combine<MultiplyFunction>(y.AsSpan(0, 1), x, x, tier); // in place
+                CollectionAssert.AreEqual(z.Select((_, i) => x[i]).ToArray(), x);
+                Elementwise.Combine<AddFunction>(y.AsSpan(0, 1), y, y, tier); // in place, and over the repeated one
+                Assert.AreEqual(first + first, y[0]);
+            }
+        Assert.ThrowsExactly<ArgumentException>(() => Elementwise.Combine<AddFunction>(new float[2], new float[3], new float[3]));
+        Elementwise.Combine<AddFunction>([], [1], []);
+    }
+
+    [TestMethod]
+    public void SumsHaveOneOrder()
+    {
+        var random = new Random(5);
+        for (int n = 0; n < 200; n++)
+        {
+            float[] x = [.. Enumerable.Range(0, n).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(10, random.Next(6))))];
+            float expected = NaiveSum(x);
+            foreach (var tier in FloatTier.Supported)
+            {
+                Assert.AreEqual(BitConverter.SingleToInt32Bits(expected), BitConverter.SingleToInt32Bits(FloatReductions.Sum(x, tier)), $"{tier} {n}");
+                Assert.AreEqual(x.Length == 0 ? float.NegativeInfinity : x.Max(), FloatReductions.Max(x, tier));
+            }
+        }
+    }
+
+    private static float NaiveSum(float[] x)
+    {
+        if (x.Length == 0) return 0;
+        var lanes = Enumerable.Repeat(-0f, 16).ToArray();
+        for (int i = 0; i < x.Length; i++) lanes[i % 16] += x[i];
+        for (int half = 8; half > 0; half /= 2)
+            for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+        return lanes[0];
+    }
+
+    [TestMethod]
+    public void SoftmaxOfRows()
+    {
+        var random = new Random(6);
+        foreach (int n in (int[])[1, 2, 10, 17, 1000])
+        {
+            float[] x = [.. Enumerable.Range(0, n).Select(_ => (float)(random.NextDouble() * 200 - 100))];
+            double max = x.Max(), sum = x.Sum(v => Math.Exp(v - max));
+            float[] y = new float[n], log = new float[n], scratch = new float[n];
+            FloatReductions.Softmax(x, y);
+            FloatReductions.LogSoftmax(x, log, scratch);
+            for (int i = 0; i < n; i++)
+            {
+                Assert.AreEqual(Math.Exp(x[i] - max) / sum, y[i], 1e-6);
+                Assert.AreEqual(x[i] - max - Math.Log(sum), log[i], 3e-5);
+            }
+            foreach (var tier in FloatTier.Supported)
+            {
+                var other = new float[n];
+                FloatReductions.Softmax(x, other, tier);
+                Assert.IsTrue(other.AsSpan().SequenceEqual(y));
+                FloatReductions.LogSoftmax(x, other, scratch, tier);
+                Assert.IsTrue(other.AsSpan().SequenceEqual(log));
+            }
+        }
+        var nothing = new float[2];
+        FloatReductions.Softmax([float.NaN, 1], nothing);
+        Assert.IsTrue(nothing.All(float.IsNaN));
+    }
+
+    [TestMethod]
+    public void ATierThatIsNotThereIsNamedWithThoseThatAre()
+    {
+        var e = Assert.ThrowsExactly<PlatformNotSupportedException>(() => FloatTier.Find("mmx"));
+        StringAssert.Contains(e.Message, "mmx");
+        StringAssert.Contains(e.Message, "vector128");
+    }
+}
