@@ -32,6 +32,7 @@ internal sealed class PreparedModel
         foreach (var node in source.Nodes) OperatorSet.For(node);
         var graph = GraphOrder.Verify(source with { Nodes = GraphOrder.Sort(source) });
         graph = RemoveIdentity.Apply(FoldConstants.Apply(graph));
+        graph = RaiseOpset.Apply(graph, GraphInference.Infer(graph));
         graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
         if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);
         GraphInference.Infer(graph);

@@ -31,7 +31,6 @@ internal static class QuantizationRecipe
         foreach (string name in options.ExcludedNodes)
             if (!model.Graph.Nodes.Any(n => n.DisplayName == name)) throw new ArgumentException($"ExcludedNodes names '{name}', which the model does not have.", nameof(options));
         var layers = new List<QuantizedLayer>();
-        var graph = RaiseOpset.ForQuantization(model.Graph, options.Granularity);
-        return new(PlaceQuantizers.Apply(graph, choices, options.Granularity, options.ExcludedNodes, layers), new(layers));
+        return new(PlaceQuantizers.Apply(model.Graph, choices, options.Granularity, options.ExcludedNodes, layers), new(layers));
     }
 }
