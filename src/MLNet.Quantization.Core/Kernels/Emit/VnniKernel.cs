@@ -11,6 +11,7 @@ internal class VnniKernel(CallingConvention convention) : Int8Kernel
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<TileShape, nint> _tiles = [];
+    private readonly int[] _maxRows = [0, .. Enumerable.Range(1, 4).Select(v => TileShape.MaxRows(convention, v))];
 
     public VnniKernel() : this(CallingConvention.Native)
     {
@@ -43,7 +44,7 @@ internal class VnniKernel(CallingConvention convention) : Int8Kernel
         return panels;
     }
 
-    public override int MaxRows(int vectors) => TileShape.MaxRows(convention, vectors);
+    public override int MaxRows(int vectors) => _maxRows[vectors];
 
     public override nint Tile(OutputStage stage, int vectors, int rows)
     {

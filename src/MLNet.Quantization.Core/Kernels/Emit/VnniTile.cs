@@ -41,7 +41,9 @@ internal sealed class VnniTile
     public static byte[] Emit(TileShape shape, CallingConvention convention)
     {
         var tile = new VnniTile(shape, convention);
-        tile.Prologue();
+        tile.StartSums();
+        tile.ClaimOutput();
+        tile.LoadPointers();
         tile.Loop();
         tile.AddCopies();
         var sums = convention.Vectors[..(shape.Rows * shape.Vectors)];
@@ -56,8 +58,8 @@ internal sealed class VnniTile
     private AssemblerRegisterZMM Sum(int copy, int row, int vector) =>
         _convention.Vectors[(((copy * _shape.Rows) + row) * _shape.Vectors) + vector];
 
-    /// <summary>Row r is read through register r / 3 with 0, 1 or 2 times the row stride, the forms that addressing has for free.</summary>
-    private void Prologue()
+    /// <summary>Sums start from the offsets.</summary>
+    private void StartSums()
     {
         var arguments = _convention.Argument;
         _code.mov(_weights, __qword_ptr[arguments + TileFields.Offsets]);
@@ -70,6 +72,25 @@ internal sealed class VnniTile
                 for (int v = 0; v < _shape.Vectors; v++)
                     _code.vpxord(Sum(c, r, v), Sum(c, r, v), Sum(c, r, v));
 
+    }
+
+    /// <summary>Asks for the lines of the output, for writing, so that the stores at the end do not wait for them.</summary>
+    private void ClaimOutput()
+    {
+        var (arguments, output) = (_convention.Argument, _weights);
+        _code.mov(output, __qword_ptr[arguments + TileFields.C]);
+        int rowBytes = _shape.Vectors * (_shape.Stage == OutputStage.Requantized ? 16 : VectorBytes);
+        for (int r = 0; r < _shape.Rows; r++)
+        {
+            for (int at = 0; at < rowBytes; at += VectorBytes) _code.prefetchw(__byte_ptr[output + at]);
+            if (r + 1 < _shape.Rows) _code.add(output, __qword_ptr[arguments + TileFields.Ldc]);
+        }
+    }
+
+    /// <summary>Row r is read through register r / 3 with 0, 1 or 2 times the row stride, the forms that addressing has for free.</summary>
+    private void LoadPointers()
+    {
+        var arguments = _convention.Argument;
         _code.mov(_weights, __qword_ptr[arguments + TileFields.B]);
         _code.mov(_stride, __qword_ptr[arguments + TileFields.Lda]);
         _code.mov(_count, __qword_ptr[arguments + TileFields.Groups]);

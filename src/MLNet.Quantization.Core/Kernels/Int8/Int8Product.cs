@@ -12,11 +12,16 @@ internal abstract unsafe class Int8Product
     /// <summary>Activations of a block stay in the second-level cache while all panels pass.</summary>
     private const int BlockBytes = 640 << 10;
 
+    private const int MostDirectRows = 5;
+
     /// <summary>No tile has more rows.</summary>
     private const int MostRows = 16;
 
     private readonly AlignedBuffer _constants;
     private readonly nint[] _tiles = new nint[5 * MostRows];
+
+    /// <summary>Up to so many rows a product is one tile high, reads activations in place and stays on one thread: <see cref="RunDirectly"/>.</summary>
+    private readonly int _directRows;
 
     /// <param name="weights">w [k, n].</param>
     /// <param name="stage">What comes out.</param>
@@ -34,6 +39,8 @@ internal abstract unsafe class Int8Product
         scales.CopyTo(MemoryMarshal.Cast<int, float>(values[padded..]));
         bias.CopyTo(MemoryMarshal.Cast<int, float>(values[(2 * padded)..]));
         weights.ColumnSums.CopyTo(values[(3 * padded)..]);
+        if (weights.N == 0 || IsLong || weights.K % weights.Kernel.GroupSize != 0) return;
+        while (_directRows < MostDirectRows && IsDirect(_directRows + 1)) _directRows++;
     }
 
     public Int8Weights Weights { get; }
@@ -66,6 +73,9 @@ internal abstract unsafe class Int8Product
         return lane == 0 ? 0 : AlignedBuffer.Alignment + (lane * Math.Min(WorkerPool.LaneCount, Chunks(m)));
     }
 
+    private bool IsDirect(int m) =>
+        ProductGrid.For(m, Weights).Chunks == 1 && !CopiesBlock(m, Weights.Panels.Length, Weights.K) && Weights.Panels.All(p => Weights.Kernel.MaxRows(p.Vectors) >= m);
+
     private int Chunks(int m) => IsLong ? LongSums.Chunks(m) : ProductGrid.For(m, Weights).Chunks;
 
     private long LaneBytes(int m)
@@ -93,7 +103,7 @@ internal abstract unsafe class Int8Product
         ArgumentOutOfRangeException.ThrowIfNegative(m);
         if (a < (long)m * Weights.K) throw new ArgumentException($"{a} activations do not fill [{m}, {Weights.K}].", nameof(a));
         if (c < (long)m * Weights.N) throw new ArgumentException($"The output holds {c} elements, needed is [{m}, {Weights.N}].", nameof(c));
-        long lane = m == 0 ? 0 : LaneBytes(m);
+        long lane = m <= _directRows ? 0 : LaneBytes(m);
         lanes = lane == 0 ? int.MaxValue : (int)Math.Min(int.MaxValue, (workspace.Length - AlignedBuffer.Alignment) / lane);
         if (lanes < 1) throw new ArgumentException($"The workspace holds {workspace.Length} bytes, needed are {WorkspaceBytes(m)}.", nameof(workspace));
     }
@@ -110,7 +120,11 @@ internal abstract unsafe class Int8Product
         template.ColumnSums = constants + (3 * padded);
         template.Stage = Stage;
         byte* scratch = (byte*)(((nint)workspace + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment);
-        if (IsLong)
+        if (m <= _directRows)
+        {
+            RunDirectly(ref template, m);
+        }
+        else if (IsLong)
         {
             LongSums.Run(this, template, m, scratch, lanes, maxThreads);
         }
@@ -128,6 +142,31 @@ internal abstract unsafe class Int8Product
             }
         }
         GC.KeepAlive(this);
+    }
+
+    /// <summary>A single prediction on a small layer takes tens of nanoseconds: no grid, no blocks, no copies.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void RunDirectly(ref TileArguments template, int m)
+    {
+        int size = Stage == OutputStage.Requantized ? 1 : 4;
+        bool native = Weights.Kernel.IsNative;
+        fixed (TileArguments* t = &template)
+        {
+            t->Groups = Weights.Groups;
+            sbyte* weights = Weights.Pointer;
+            foreach (ref readonly var p in Weights.Panels.AsSpan())
+            {
+                t->B = weights + p.Offset;
+                t->Columns = p.Columns;
+                t->LastVectorMask = p.LastVectorMask;
+                Int8Kernel.Call(TileOf(p.Vectors, m), native, t);
+                t->C += p.Width * size;
+                t->Offsets += p.Width;
+                t->Scales += p.Width;
+                t->Bias += p.Width;
+                t->ColumnSums += p.Width;
+            }
+        }
     }
 
     private readonly struct Body(Int8Product product, TileArguments template, ProductGrid grid, int m, byte* scratch, long laneBytes) : IParallelBody
@@ -176,7 +215,7 @@ internal abstract unsafe class Int8Product
         {
             t.B = Weights.Pointer + p.Offset;
             t.Columns = p.Columns;
-            t.LastVectorMask = ulong.MaxValue >> (64 - (p.Columns - ((p.Vectors - 1) * kernel.Lanes)));
+            t.LastVectorMask = p.LastVectorMask;
             t.Offsets = template.Offsets + p.Column;
             t.Scales = template.Scales + p.Column;
             t.Bias = template.Bias + p.Column;

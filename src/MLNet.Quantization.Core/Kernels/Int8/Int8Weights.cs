@@ -21,7 +21,8 @@ internal sealed unsafe class Int8Weights
         for (int p = 0; p < vectors.Length; p++)
         {
             int width = vectors[p] * kernel.Lanes;
-            Panels[p] = new(vectors[p], width, column, Math.Min(width, n - column), offset);
+            int columns = Math.Min(width, n - column);
+            Panels[p] = new(vectors[p], width, column, columns, offset, ulong.MaxValue >> (64 - (columns - ((vectors[p] - 1) * kernel.Lanes))));
             offset = checked(offset + (Groups * width * kernel.GroupSize));
             column += width;
         }
@@ -79,5 +80,6 @@ internal sealed unsafe class Int8Weights
     /// <param name="Column">First column.</param>
     /// <param name="Columns">Columns that exist.</param>
     /// <param name="Offset">Where the panel starts, in bytes.</param>
-    internal readonly record struct Panel(int Vectors, int Width, int Column, int Columns, long Offset);
+    /// <param name="LastVectorMask">The lanes of the last vector that exist.</param>
+    internal readonly record struct Panel(int Vectors, int Width, int Column, int Columns, long Offset, ulong LastVectorMask);
 }

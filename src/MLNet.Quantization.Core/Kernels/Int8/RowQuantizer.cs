@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Kernels;
@@ -44,44 +45,14 @@ internal static unsafe class RowQuantizer
             {
                 float* row = x + ((long)i * k);
                 (scales[i], zeroPoints[i]) = ParametersOf(row, k);
-                if (!float.IsNaN(scales[i])) Codes(row, k, scales[i], zeroPoints[i], q + ((long)i * k));
+                if (!float.IsNaN(scales[i])) CodesInRange(row, k, scales[i], zeroPoints[i], q + ((long)i * k));
             }
         }
     }
 
     /// <summary>Scale and zero point of a row, its range extended to hold 0.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    internal static (float Scale, int ZeroPoint) ParametersOf(float* x, int k)
-    {
-        int j = 0;
-        float min = 0, max = 0;
-        int magnitude = 0; // the largest pattern of bits without the sign: from infinity's on the row is not finite
-        if (k >= 8)
-        {
-            Vector256<float> lows = default, highs = default;
-            Vector256<int> magnitudes = default;
-            for (; j <= k - 8; j += 8)
-            {
-                var v = Vector256.Load(x + j);
-                lows = Vector256.MinNative(lows, v);
-                highs = Vector256.MaxNative(highs, v);
-                magnitudes = Vector256.Max(magnitudes, v.AsInt32() & Vector256.Create(int.MaxValue));
-            }
-            for (int i = 0; i < 8; i++)
-            {
-                min = MathF.Min(min, lows[i]);
-                max = MathF.Max(max, highs[i]);
-                magnitude = Math.Max(magnitude, magnitudes[i]);
-            }
-        }
-        for (; j < k; j++)
-        {
-            min = MathF.Min(min, x[j]);
-            max = MathF.Max(max, x[j]);
-            magnitude = Math.Max(magnitude, BitConverter.SingleToInt32Bits(x[j]) & int.MaxValue);
-        }
-        return magnitude >= BitConverter.SingleToInt32Bits(float.PositiveInfinity) ? (float.NaN, 0) : ParametersOf(min, max);
-    }
+    internal static (float Scale, int ZeroPoint) ParametersOf(float* x, int k) =>
+        FloatRange.Of(x, k, out float min, out float max) ? ParametersOf(min, max) : (float.NaN, 0);
 
     /// <summary>S = (max - min) / 255, Z = round(clamp(-min / S)), in float32; S = 1, Z = 0 where all is 0.</summary>
     /// <param name="min">0 or less, or NaN.</param>
@@ -92,6 +63,39 @@ internal static unsafe class RowQuantizer
         if (!float.IsFinite(scale)) return (float.NaN, 0);
         if (scale == 0) return (1, 0);
         return (scale, (int)MathF.Round(Math.Clamp(-min / scale, 0f, 255f), MidpointRounding.ToEven));
+    }
+
+    /// <summary>Codes of values between the minimum and the maximum that gave scale and zero point, so that none is far out of range.</summary>
+    private static void CodesInRange(float* x, int k, float scale, int zeroPoint, byte* q)
+    {
+        if (k >= Vector512<float>.Count && Avx512BW.IsSupported && scale is > LeastFast and < MostFast) CodesInRange512(x, k, scale, zeroPoint, q);
+        else Codes(x, k, scale, zeroPoint, q);
+    }
+
+    /// <summary>Scales between which neither 1 / S nor the remainder below leaves the normal floats.</summary>
+    private const float LeastFast = 1e-18f, MostFast = 1e18f;
+
+    /// <summary>
+    /// x / S, correctly rounded, as q = x · y with y = 1 / S, then q + (x - q · S) · y, both fused: Brisebarre, Muller and Raina,
+    /// "Accelerating correctly rounded floating-point division when the divisor is known in advance" (2004). A third of a division's time.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void CodesInRange512(float* x, int k, float scale, int zeroPoint, byte* q)
+    {
+        var scales = Vector512.Create(scale);
+        var reciprocals = Vector512.Create(1f / scale);
+        var zeroPoints = Vector512.Create(zeroPoint);
+        int last = k - Vector512<float>.Count;
+        for (int j = 0; j < k; j += Vector512<float>.Count)
+        {
+            int at = Math.Min(j, last); // what remains at the end, and some values before it again
+            var v = Vector512.Load(x + at);
+            var quotient = v * reciprocals;
+            var remainder = Avx512F.FusedMultiplyAddNegated(quotient, scales, v);
+            quotient = Avx512F.FusedMultiplyAdd(remainder, reciprocals, quotient);
+            var code = Vector512.Max(Avx512F.ConvertToVector512Int32(quotient) + zeroPoints, Vector512<int>.Zero);
+            Avx512F.ConvertToVector128ByteWithSaturation(code.AsUInt32()).Store(q + at);
+        }
     }
 
     /// <summary>The codes of <paramref name="k"/> values, as <see cref="Quantizer"/> gives them.</summary>

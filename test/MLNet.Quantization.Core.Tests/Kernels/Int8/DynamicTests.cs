@@ -37,6 +37,33 @@ public sealed class DynamicTests
         }
     }
 
+    /// <summary>Codes come from a multiplication by 1 / S that is corrected: it must round as the division does, also where that decides the code.</summary>
+    [TestMethod]
+    public void ValuesAtTheEdgesOfCodesRoundAsTheirQuotientDoes()
+    {
+        const int k = 255 * 5;
+        var random = new Random(3);
+        float[] x = new float[k], scales = new float[1];
+        byte[] q = new byte[k];
+        int[] zeroPoints = new int[1];
+        for (int round = 0; round < 2000; round++)
+        {
+            float max = MathF.Pow(2, random.Next(-70, 70)) * (1 + random.NextSingle()), min = -max * random.NextSingle() * (round % 3);
+            (float scale, int zeroPoint) = RowQuantizer.ParametersOf(min, max);
+            for (int i = 0; i < k; i++)
+            {
+                float edge = (float)((i / 5 - zeroPoint + 0.5) * scale);
+                for (int step = i % 5 - 2; step != 0; step -= Math.Sign(step)) edge = step > 0 ? MathF.BitIncrement(edge) : MathF.BitDecrement(edge);
+                x[i] = Math.Clamp(edge, min, max);
+            }
+            (x[0], x[k - 1]) = (min, max);
+            RowQuantizer.Quantize(x, 1, k, q, scales, zeroPoints, 1);
+            Assert.AreEqual(scale, scales[0]);
+            Assert.AreEqual(zeroPoint, zeroPoints[0]);
+            for (int i = 0; i < k; i++) Assert.AreEqual(Quantizer.Code(x[i], new(scale, zeroPoint), CodeGrid.UInt8), q[i], $"{x[i]:R} / {scale:R} + {zeroPoint}");
+        }
+    }
+
     [TestMethod]
     public void RowsWithoutAFiniteScale()
     {
