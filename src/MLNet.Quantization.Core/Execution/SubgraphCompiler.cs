@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Ops;
@@ -22,9 +23,10 @@ internal sealed class SubgraphCompiler(IReadOnlyDictionary<string, ValueFact> ou
 
         public void Run(ReadOnlySpan<TensorView> inputs, ReadOnlySpan<TensorView> outputs, int maxThreads)
         {
-            var shapes = new int[inputs.Length][];
-            for (int i = 0; i < shapes.Length; i++) shapes[i] = inputs[i].Dims;
-            using var run = program.Rent(shapes);
+            var shapes = ArrayPool<int[]>.Shared.Rent(Math.Max(1, inputs.Length));
+            for (int i = 0; i < inputs.Length; i++) shapes[i] = inputs[i].Dims;
+            using var run = program.Rent(shapes.AsSpan(0, inputs.Length));
+            ArrayPool<int[]>.Shared.Return(shapes, clearArray: true);
             for (int i = 0; i < inputs.Length; i++) inputs[i].Read<byte>().CopyTo(run.Input<byte>(i));
             run.Execute();
             for (int i = 0; i < outputs.Length; i++) run.Output<byte>(i).CopyTo(outputs[i].Write<byte>());

@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
@@ -18,7 +20,14 @@ internal sealed class Gemm : Operator
         Dimension m = a[transA ? 1 : 0], k = a[transA ? 0 : 1], kb = b[transB ? 1 : 0], n = b[transB ? 0 : 1];
         if (k.IsKnown && kb.IsKnown && k != kb)
             throw context.Malformed($"A {a} and B {b} do not fit: the product runs over {k} and {kb} elements");
-        return [new ValueFact(ElementType.Float, new TensorShape(m, n))];
+        var y = new TensorShape(m, n);
+        if (context.Optional(2) is { } c)
+        {
+            context.Input(2, ElementType.Float);
+            if (c.Shape is { } shape && (shape.Rank > 2 || ShapeRules.Broadcast(context, shape, y) is { IsKnown: true } joined && y.IsKnown && !joined.Equals(y)))
+                throw context.Malformed($"C {shape} does not broadcast to {y}");
+        }
+        return [new ValueFact(ElementType.Float, y)];
     }
 
     private static TensorShape MatrixOf(OpContext context, int index)
@@ -27,35 +36,70 @@ internal sealed class Gemm : Operator
         return shape.Rank == 2 ? shape : throw context.Malformed($"input {index} ('{context.Node.Inputs[index]}') has shape {shape}, expected a matrix");
     }
 
-    public override Step Prepare(PrepareContext context) => new GemmStep(
-        context.Attribute("alpha", 1f), context.Attribute("beta", 1f),
-        context.Attribute("transA", 0L) != 0, context.Attribute("transB", 0L) != 0);
-
-    private sealed class GemmStep(float alpha, float beta, bool transA, bool transB) : Step
+    public override Step Prepare(PrepareContext context)
     {
+        bool transB = context.Attribute("transB", 0L) != 0;
+        var weights = context.Constant(1) is { } b ? FloatGemm.Pack(b.Span<float>(), b.Dims[transB ? 1 : 0], b.Dims[transB ? 0 : 1], transB) : null;
+        return new GemmStep(context.Attribute("alpha", 1f), context.Attribute("beta", 1f), context.Attribute("transA", 0L) != 0, transB, weights);
+    }
+
+    /// <param name="Transpose">Turns A, or null.</param>
+    /// <param name="ABytes">Workspace for the turned A.</param>
+    /// <param name="BBytes">Workspace for packing B.</param>
+    /// <param name="C">How C goes with Y; null where there is none or it is a plain bias.</param>
+    private sealed record State(StridedCopy? Transpose, int ABytes, int BBytes, BroadcastPlan? C);
+
+    private sealed class GemmStep(float alpha, float beta, bool transA, bool transB, FloatWeights? weights) : Step
+    {
+        public override bool ReadsAtRun(int input) => input != 1 || weights is null;
+
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
+        {
+            TensorLayout a = inputs[0]!, y = outputs[0]!;
+            var c = inputs.Length > 2 ? inputs[2] : null;
+            long aBytes = transA ? (a.ByteCount + 63) / 64 * 64 : 0;
+            long bBytes = weights is null ? FloatGemm.WorkspaceBytes(a.Dims[transA ? 0 : 1], y.Dims[1]) : 0;
+            bool isBias = c is not null && alpha == 1 && beta == 1 && c.Count == y.Dims[1] && (c.Rank == 1 || c.Rank == 2 && c.Dims[0] == 1);
+            var plan = c is null || isBias ? null : new BroadcastPlan(y.Dims, c.Dims, y.Dims);
+            long cBytes = plan is null ? 0 : sizeof(float) * (long)plan.RunLength;
+            return new(aBytes + bBytes + cBytes, new State(transA ? StridedCopy.Permute(a.Dims, [1, 0], sizeof(float)) : null, (int)aBytes, (int)bBytes, plan));
+        }
+
         public override void Run(in StepContext context)
         {
-            var a = context.Inputs[0];
+            var state = (State)context.State!;
             var y = context.Outputs[0];
-            int m = y.Dims[0], n = y.Dims[1], k = a.Dims[transA ? 0 : 1];
-            ReadOnlySpan<float> x = a.Read<float>(), w = context.Input<float>(1), c = default;
-            int cRow = 0, cCol = 0;
-            if (context.Inputs.Length > 2 && context.Inputs[2].IsPresent)
+            int m = y.Dims[0], n = y.Dims[1];
+            var a = context.Input<float>(0);
+            if (state.Transpose is { } turn)
             {
-                c = context.Input<float>(2);
-                var d = context.Inputs[2].Dims;
-                cCol = d.Length > 0 && d[^1] > 1 ? 1 : 0;
-                cRow = d.Length > 1 && d[0] > 1 ? d[1] : 0;
+                var turned = context.Workspace[..(a.Length * sizeof(float))];
+                turn.Run(context.Input<byte>(0), turned);
+                a = MemoryMarshal.Cast<byte, float>(turned);
             }
-            var output = y.Write<float>();
-            for (int i = 0; i < m; i++)
-                for (int j = 0; j < n; j++)
-                {
-                    float sum = 0;
-                    for (int l = 0; l < k; l++)
-                        sum = MathF.FusedMultiplyAdd(x[transA ? l * m + i : i * k + l], w[transB ? j * k + l : l * n + j], sum);
-                    output[i * n + j] = alpha * sum + (c.IsEmpty ? 0 : beta * c[i * cRow + j * cCol]);
-                }
+            bool hasC = context.Inputs.Length > 2 && context.Inputs[2].IsPresent;
+            var bias = hasC && state.C is null ? context.Input<float>(2) : default;
+            var result = y.Write<float>();
+            if (weights is not null) FloatGemm.Multiply(a, m, weights, bias, result, context.MaxThreads);
+            else
+            {
+                int k = context.Inputs[1].Dims[transB ? 1 : 0];
+                FloatGemm.MultiplyUnpacked(a, m, context.Input<float>(1), k, n, transB, bias, result, context.Workspace.Slice(state.ABytes, state.BBytes), context.MaxThreads);
+            }
+            if (alpha != 1) Elementwise.Combine<MultiplyFunction>(result, [alpha], result);
+            if (hasC && state.C is { } plan) AddScaled(plan, context.Input<float>(2), result, MemoryMarshal.Cast<byte, float>(context.Workspace[(state.ABytes + state.BBytes)..]));
+        }
+
+        /// <summary>y += beta · c, broadcast.</summary>
+        private void AddScaled(BroadcastPlan plan, ReadOnlySpan<float> c, Span<float> y, Span<float> scratch)
+        {
+            for (int run = 0; run < plan.Runs; run++)
+            {
+                var scaled = scratch[..(plan.BMoves ? plan.RunLength : 1)];
+                Elementwise.Combine<MultiplyFunction>(c.Slice(plan.StartOf(run).B, scaled.Length), [beta], scaled);
+                var row = y.Slice(run * plan.RunLength, plan.RunLength);
+                Elementwise.Combine<AddFunction>(row, scaled, row);
+            }
         }
     }
 }

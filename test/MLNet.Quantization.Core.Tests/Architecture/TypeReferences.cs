@@ -90,7 +90,8 @@ internal sealed class TypeReferences : ISignatureTypeProvider<int, int>
                     Add(MetadataTokens.EntityHandle(il.ReadInt32()));
                     break;
                 case OperandType.InlineSwitch:
-                    il.Offset += 4 * il.ReadInt32();
+                    int targets = il.ReadInt32();
+                    il.Offset += 4 * targets;
                     break;
                 case var operand:
                     il.Offset += SizeOf(operand);

@@ -17,7 +17,11 @@ internal static class ConformanceExclusions
     /// <summary>Cases that no rule covers, by name.</summary>
     public static IReadOnlyDictionary<string, string> Named { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
     {
+        ["node/test_qlinearmatmul_2D_int8_float32"] = WrappedReference,
+        ["node/test_qlinearmatmul_3D_int8_float32"] = WrappedReference,
     };
+
+    private const string WrappedReference = "the stored outputs wrap around where the standard's text says saturate";
 
     /// <summary>Why a case is left out; null where the engine has to pass it.</summary>
     public static string? ReasonFor(ConformanceCase test)

@@ -1,0 +1,16 @@
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>The element-wise quotient of two tensors, with broadcasting; integers drop the fraction.</summary>
+internal sealed class Div : ArithmeticOperator<DivideFunction>
+{
+    public override string OpType => "Div";
+
+    protected override T Combine<T>(OpContext node, T x, T y)
+    {
+        if (T.IsZero(y)) throw node.Malformed("an integer is divided by 0");
+        // The least integer over -1 has no quotient: like the other operators, it wraps.
+        return T.IsNegative(y) && y + T.One == T.Zero ? unchecked(T.Zero - x) : x / y;
+    }
+}

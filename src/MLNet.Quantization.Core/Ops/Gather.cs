@@ -1,0 +1,48 @@
+using System.Runtime.InteropServices;
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>Entries of x along <c>axis</c> (default 0) by index; negative indices count from the end.</summary>
+internal sealed class Gather : Operator
+{
+    public override string OpType => "Gather";
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        var x = context.Input(0);
+        var indices = context.Input(1, ElementType.Int64, ElementType.Int32);
+        if (x.Shape is not { } shape || indices.Shape is not { } picked) return [new(x.Type, null)];
+        if (shape.Rank == 0) throw context.Malformed("a scalar has no entries to pick");
+        int axis = context.Axis(context.Attribute("axis", 0L), shape.Rank);
+        if (indices.Value is { } constant && shape[axis].IsKnown)
+            foreach (long index in constant.ToInt64s())
+                if (index < -shape[axis].Value || index >= shape[axis].Value) throw context.Malformed($"index {index} lies outside the {shape[axis]} entries of axis {axis}");
+        return [new(x.Type, new([.. shape.Dims[..axis], .. picked, .. shape.Dims[(axis + 1)..]]))];
+    }
+
+    public override Step Prepare(PrepareContext context) => new GatherStep(context);
+
+    private sealed class GatherStep(PrepareContext node) : Step
+    {
+        private readonly long _axis = node.Attribute("axis", 0L);
+
+        public override void Run(in StepContext context)
+        {
+            var x = context.Inputs[0].Layout!;
+            int axis = (int)(_axis < 0 ? _axis + x.Rank : _axis), outer = x.CountOf(0, axis), extent = x.Dims[axis];
+            int block = x.CountOf(axis + 1, x.Rank) * x.Type.SizeOf(), count = context.Inputs[1].Count;
+            bool isLong = context.Inputs[1].Type == ElementType.Int64;
+            ReadOnlySpan<byte> from = context.Input<byte>(0), indices = context.Input<byte>(1);
+            var to = context.Output<byte>(0);
+            for (int o = 0; o < outer; o++)
+                for (int i = 0; i < count; i++)
+                {
+                    long index = isLong ? MemoryMarshal.Cast<byte, long>(indices)[i] : MemoryMarshal.Cast<byte, int>(indices)[i];
+                    if (index < -extent || index >= extent) throw node.Malformed($"index {index} lies outside the {extent} entries of axis {axis}");
+                    if (index < 0) index += extent;
+                    from.Slice(((o * extent) + (int)index) * block, block).CopyTo(to[(((o * count) + i) * block)..]);
+                }
+        }
+    }
+}

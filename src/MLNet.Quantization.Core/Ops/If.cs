@@ -1,0 +1,66 @@
+using System.Buffers;
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>Runs one of two subgraphs, <c>then_branch</c> or <c>else_branch</c>, by a boolean scalar.</summary>
+internal sealed class If : Operator
+{
+    public override string OpType => "If";
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        var condition = context.Input(0, ElementType.Bool);
+        if (condition.Value is { Count: 1 } known) return BranchFacts(context, known.Span<bool>()[0] ? "then_branch" : "else_branch");
+        ValueFact[] then = BranchFacts(context, "then_branch"), otherwise = BranchFacts(context, "else_branch");
+        if (then.Length != otherwise.Length) throw context.Malformed($"its branches have {then.Length} and {otherwise.Length} outputs");
+        return [.. then.Zip(otherwise, (a, b) => Merge(context, a, b))];
+    }
+
+    private static ValueFact Merge(OpContext context, ValueFact a, ValueFact b)
+    {
+        if (a.Type != b.Type) throw context.Malformed($"its branches give {a.Type} and {b.Type}");
+        if (a.Shape is not { } x || b.Shape is not { } y || x.Rank != y.Rank) return new(a.Type, null);
+        return new(a.Type, new(Enumerable.Range(0, x.Rank).Select(i => x[i].SurelyEquals(y[i]) ? x[i] : Dimension.Unknown).ToArray()));
+    }
+
+    private static ValueFact[] BranchFacts(OpContext context, string branch)
+    {
+        if (context.Node.Attributes.Find(branch) is not ModelGraph body) throw context.Malformed($"attribute '{branch}' must hold a graph");
+        if (body.Inputs.Length > 0) throw context.Malformed($"'{branch}' has inputs of its own, expected none");
+        var captures = context.Node.Captures();
+        var outer = new Dictionary<string, ValueFact>(StringComparer.Ordinal);
+        for (int i = 0; i < captures.Count; i++)
+            if (context.Inputs[context.Node.Inputs.Length + i] is { } fact) outer[captures[i]] = fact;
+        var facts = GraphInference.Infer(body, null, outer, context.Opset);
+        // The node's value is the same whatever is captured, so a known value of a branch is not passed on: branches merge.
+        return [.. body.Outputs.Select(o => facts[o.Name] with { Value = null })];
+    }
+
+    public override Step Prepare(PrepareContext context) => new IfStep(Branch(context, "then_branch"), Branch(context, "else_branch"));
+
+    private static (ISubgraph Graph, int[] Inputs) Branch(PrepareContext context, string name)
+    {
+        var graph = context.Subgraph(name);
+        var captures = context.Node.Captures().ToList();
+        return (graph, [.. graph.Captures.Select(c => context.Node.Inputs.Length + captures.IndexOf(c))]);
+    }
+
+    private sealed class IfStep((ISubgraph Graph, int[] Inputs) then, (ISubgraph Graph, int[] Inputs) otherwise) : Step
+    {
+        public override void Run(in StepContext context)
+        {
+            var (graph, from) = context.Input<bool>(0)[0] ? then : otherwise;
+            var inputs = ArrayPool<TensorView>.Shared.Rent(Math.Max(1, from.Length));
+            try
+            {
+                for (int i = 0; i < from.Length; i++) inputs[i] = context.Inputs[from[i]];
+                graph.Run(inputs.AsSpan(0, from.Length), context.Outputs, context.MaxThreads);
+            }
+            finally
+            {
+                ArrayPool<TensorView>.Shared.Return(inputs, clearArray: true);
+            }
+        }
+    }
+}

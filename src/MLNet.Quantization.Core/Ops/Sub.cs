@@ -1,0 +1,11 @@
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>The element-wise difference of two tensors, with broadcasting.</summary>
+internal sealed class Sub : ArithmeticOperator<SubtractFunction>
+{
+    public override string OpType => "Sub";
+
+    protected override T Combine<T>(OpContext node, T x, T y) => unchecked(x - y);
+}

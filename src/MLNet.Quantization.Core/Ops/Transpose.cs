@@ -1,0 +1,38 @@
+using System.Collections.Immutable;
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>y's axis i is x's axis <c>perm</c>[i]; without perm the axes are reversed.</summary>
+internal sealed class Transpose : Operator
+{
+    public override string OpType => "Transpose";
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        var x = context.Input(0);
+        if (x.Shape is not { } shape) return [new(x.Type, null)];
+        return [new(x.Type, new(PermutationOf(context, shape.Rank).Select(p => shape[p]).ToArray()))];
+    }
+
+    private static int[] PermutationOf(OpContext context, int rank)
+    {
+        var given = context.Attribute("perm", ImmutableArray<long>.Empty);
+        if (given.IsEmpty) return [.. Enumerable.Range(0, rank).Reverse()];
+        var perm = given.Select(p => (int)Math.Clamp(p, -1, int.MaxValue)).ToArray();
+        return perm.Order().SequenceEqual(Enumerable.Range(0, rank)) ? perm : throw context.Malformed($"perm [{string.Join(',', given)}] does not permute {rank} axes");
+    }
+
+    public override Step Prepare(PrepareContext context) => new TransposeStep(context.Input(0).Shape is { } s ? PermutationOf(context, s.Rank) : null);
+
+    private sealed class TransposeStep(int[]? perm) : Step
+    {
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
+        {
+            var x = inputs[0]!;
+            return new(0, StridedCopy.Permute(x.Dims, perm ?? [.. Enumerable.Range(0, x.Rank).Reverse()], x.Type.SizeOf()));
+        }
+
+        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0));
+    }
+}
