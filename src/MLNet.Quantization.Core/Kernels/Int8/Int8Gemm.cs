@@ -12,8 +12,12 @@ internal static class Int8Gemm
     internal static IReadOnlyList<Int8Kernel> AllKernels { get; } =
     [
         new VnniKernel(),
+        new IntrinsicsKernel<AvxVnniDot, Vector256<int>, Vector256<byte>>(),
+        new IntrinsicsKernel<AvxVnniInt8Dot, Vector256<int>, Vector256<sbyte>>(),
         new IntrinsicsKernel<Avx512BwDot, Vector512<int>, Vector512<short>>(),
         new IntrinsicsKernel<Avx2Dot, Vector256<int>, Vector256<short>>(),
+        new IntrinsicsKernel<ArmDpDot, Vector128<int>, Vector128<sbyte>>(),
+        new IntrinsicsKernel<ArmAdvSimdDot, Vector128<int>, Vector64<sbyte>>(),
         new IntrinsicsKernel<ScalarDot, int, int>(),
     ];
 
