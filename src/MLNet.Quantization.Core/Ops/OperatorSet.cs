@@ -45,6 +45,7 @@ internal static class OperatorSet
         new Transpose(),
         new Unsqueeze(),
         new Quantized.QuantizedLinear(),
+        new Quantized.CodeTable(),
         new Quantized.DynamicQuantizedLinear(),
     ];
 

@@ -3,57 +3,51 @@ using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Passes;
 
-/// <summary>What follows a layer up to its QuantizeLinear: perhaps Relu or Clip, which are bounds on codes.</summary>
-/// <param name="Output">Scale and zero point of the codes.</param>
-/// <param name="Signed">s8, else u8.</param>
+/// <summary>
+/// What follows a layer up to its QuantizeLinear: perhaps Relu or Clip, which are bounds on codes. Quantizing is monotone, so clamping
+/// codes equals quantizing what was clamped.
+/// </summary>
+/// <param name="Output">Of the codes that come out.</param>
 /// <param name="ClampMin">Lowest code that comes out.</param>
 /// <param name="ClampMax">Highest code that comes out.</param>
 /// <param name="Nodes">The nodes that are absorbed, QuantizeLinear last.</param>
-internal sealed record Epilogue(AffineParameters Output, bool Signed, int ClampMin, int ClampMax, List<Node> Nodes)
+internal sealed record Epilogue(CodeParameters Output, int ClampMin, int ClampMax, List<Node> Nodes)
 {
     /// <summary>Null where the layer's result is read as float.</summary>
-    public static Epilogue? Match(ModelGraph graph, ILookup<string, Node> consumers, Node layer)
+    public static Epilogue? Match(GraphIndex index, Node layer)
     {
         var nodes = new List<Node>();
         string value = layer.Outputs[0];
         float low = float.NegativeInfinity, high = float.PositiveInfinity;
-        while (!graph.IsOutput(value) && consumers[value].ToList() is [{ Domain: "" } next] && next.Inputs[0] == value)
+        while (index.OnlyConsumerOf(value) is { Domain: "" } next && next.Inputs[0] == value)
         {
             nodes.Add(next);
-            if (QuantizedValue.PerTensor(graph, next) is { } q && next.OpType == "QuantizeLinear")
+            if (next.OpType == "QuantizeLinear")
             {
-                bool signed = q.Type == ElementType.Int8;
-                int least = signed ? -128 : 0, most = signed ? 127 : 255;
-                return new(q.Parameters, signed, Code(low, q.Parameters, least, most), Code(high, q.Parameters, least, most), nodes);
+                if (QuantizedValue.PerTensor(index, next) is not { } q) return null;
+                return new(q, Quantizer.Code(low, q.Affine, q.Grid), Quantizer.Code(high, q.Affine, q.Grid), nodes);
             }
-            if (next.OpType == "Relu") (low, high) = (MathF.Max(low, 0), MathF.Max(high, 0));
-            else if (next.OpType == "Clip" && Bounds(graph, next) is { } bounds) (low, high) = (Math.Clamp(low, bounds.Min, bounds.Max), Math.Clamp(high, bounds.Min, bounds.Max));
-            else return null;
+            if (BoundsOf(index, next) is not { } bounds) return null;
+            (low, high) = (Math.Clamp(low, bounds.Min, bounds.Max), Math.Clamp(high, bounds.Min, bounds.Max));
             value = next.Outputs[0];
         }
         return null;
     }
 
-    /// <summary>The code of a bound. Quantizing is monotone, so clamping codes equals quantizing what was clamped.</summary>
-    private static int Code(float bound, AffineParameters p, int least, int most)
+    private static (float Min, float Max)? BoundsOf(GraphIndex index, Node node)
     {
-        float v = Math.Clamp(bound / p.Scale, least - p.ZeroPoint, most - p.ZeroPoint);
-        return (int)MathF.Round(v, MidpointRounding.ToEven) + p.ZeroPoint;
+        if (node.OpType == "Relu") return (0, float.PositiveInfinity);
+        if (node.OpType != "Clip") return null;
+        var min = Bound(index, node, 1, "min", float.NegativeInfinity);
+        var max = Bound(index, node, 2, "max", float.PositiveInfinity);
+        // Where min > max the standard's versions differ in what comes out.
+        return min <= max ? (min.Value, max.Value) : null;
     }
 
-    private static (float Min, float Max)? Bounds(ModelGraph graph, Node clip)
+    /// <summary>Null where the bound is computed or not float32.</summary>
+    private static float? Bound(GraphIndex index, Node clip, int input, string attribute, float absent)
     {
-        float min = clip.Attributes.Get("min", float.NegativeInfinity), max = clip.Attributes.Get("max", float.PositiveInfinity);
-        if (clip.Input(1) is { } low)
-        {
-            if (!graph.Initializers.TryGetValue(low, out var t) || t.Type != ElementType.Float) return null;
-            min = t.Span<float>()[0];
-        }
-        if (clip.Input(2) is { } high)
-        {
-            if (!graph.Initializers.TryGetValue(high, out var t) || t.Type != ElementType.Float) return null;
-            max = t.Span<float>()[0];
-        }
-        return min <= max ? (min, max) : null;
+        if (clip.Input(input) is not { } name) return clip.Attributes.Get(attribute, absent);
+        return index.Constant(name) is { Type: ElementType.Float, Count: 1 } value ? value.Span<float>()[0] : null;
     }
 }

@@ -9,7 +9,8 @@ internal sealed record ActivationChoice(AffineParameters Parameters, double? Cli
 /// <summary>
 /// Puts the weights of linear layers behind DequantizeLinear (s8, symmetric) and, in the static form, their inputs behind
 /// QuantizeLinear and DequantizeLinear (u8) and their biases behind DequantizeLinear (int32 at Sa · Sw). An input is quantized where
-/// it is read, so after the activation function that makes it; what no linear layer reads, graph outputs among it, stays float.
+/// it is read, so after the activation function that makes it, and after data movement, through which lowering pulls it up; what no linear
+/// layer reads, graph outputs among it, stays float.
 /// </summary>
 internal static class PlaceQuantizers
 {
@@ -17,8 +18,6 @@ internal static class PlaceQuantizers
     public const string ActivationsProperty = "mlnet.quantization.activations";
 
     public const string Dynamic = "dynamic";
-
-    private static readonly string[] Movements = ["Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"];
 
     /// <param name="graph">Prepared, float.</param>
     /// <param name="activations">By value name; null for dynamic activations.</param>
@@ -58,7 +57,7 @@ internal static class PlaceQuantizers
         string stem = layer.Node.DisplayName;
         int[] dims = layer.Transposed ? [layer.N, layer.K] : [layer.K, layer.N];
         string weights = Dequantize(patch, $"{stem}_weights", Tensor.Create(codes.Codes, dims), codes.Scales, layer.Transposed ? 0 : 1);
-        string activation = choice is null ? layer.Activation : Activation(graph, patch, layer.Activation, choice.Parameters, placed);
+        string activation = choice is null ? layer.Activation : Activation(patch, layer.Activation, choice.Parameters, placed);
         string[] inputs = [activation, weights];
         if (bias.Length > 0)
         {
@@ -95,32 +94,15 @@ internal static class PlaceQuantizers
     }
 
     /// <summary>The dequantized form of <paramref name="name"/>, made once for all its readers.</summary>
-    private static string Activation(ModelGraph graph, GraphPatch patch, string name, AffineParameters p, Dictionary<string, string> placed)
+    private static string Activation(GraphPatch patch, string name, AffineParameters p, Dictionary<string, string> placed)
     {
         if (placed.TryGetValue(name, out string? made)) return made;
         string scale = patch.NewName($"{name}_scale"), zero = patch.NewName($"{name}_zero_point");
         string codes = patch.NewName($"{name}_quantized"), real = patch.NewName($"{name}_dequantized");
         patch.SetInitializer(scale, Tensor.Scalar(p.Scale)).SetInitializer(zero, Tensor.Scalar((byte)p.ZeroPoint));
-        patch.Add(Node.Create(patch.NewName($"{name}_QuantizeLinear"), "QuantizeLinear", [MovedOnCodes(graph, patch, name, scale, zero), scale, zero], [codes]));
+        patch.Add(Node.Create(patch.NewName($"{name}_QuantizeLinear"), "QuantizeLinear", [name, scale, zero], [codes]));
         patch.Add(Node.Create(patch.NewName($"{name}_DequantizeLinear"), "DequantizeLinear", [codes, scale, zero], [real]));
         return placed[name] = real;
-    }
-
-    /// <summary>
-    /// Where the value only rearranges another one that nobody else reads, that one is quantized too, with the same parameters, so that
-    /// the rearranging can be done on codes.
-    /// </summary>
-    private static string MovedOnCodes(ModelGraph graph, GraphPatch patch, string name, string scale, string zero)
-    {
-        var producer = graph.Nodes.FirstOrDefault(n => n.Outputs.Contains(name));
-        if (producer is null || !Movements.Contains(producer.OpType) || graph.IsOutput(name)) return name;
-        string source = producer.Inputs[0];
-        if (graph.Consumers()[name].Count() != 1 || graph.Consumers()[source].Count() != 1 || graph.IsOutput(source) || graph.Inputs.Any(i => i.Name == source)) return name;
-        string codes = patch.NewName($"{source}_quantized"), real = patch.NewName($"{source}_dequantized");
-        patch.Add(Node.Create(patch.NewName($"{source}_QuantizeLinear"), "QuantizeLinear", [source, scale, zero], [codes]));
-        patch.Add(Node.Create(patch.NewName($"{source}_DequantizeLinear"), "DequantizeLinear", [codes, scale, zero], [real]));
-        patch.Replace(producer, producer with { Inputs = producer.Inputs.SetItem(0, real) });
-        return name;
     }
 
     private static string Dequantize(GraphPatch patch, string stem, Tensor codes, float[] scales, int axis)

@@ -1,43 +1,56 @@
+using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Passes;
 
-/// <summary>What a quantized graph tells of its layers when it is read from a file.</summary>
+/// <summary>What a quantized graph tells of its layers when it is read from a file: those that lowering finds, and why it leaves the others.</summary>
 internal static class ReadLayers
 {
+    /// <summary>Operators of the standard that are INT8 as they stand.</summary>
+    private static readonly ImmutableHashSet<string> Integer = ImmutableHashSet.Create(StringComparer.Ordinal, "QLinearMatMul", "MatMulInteger", "QLinearConv", "ConvInteger");
+
     public static List<QuantizedLayer> Of(ModelGraph graph)
     {
-        bool isDynamic = graph.Metadata.Properties.GetValueOrDefault(PlaceQuantizers.ActivationsProperty) == PlaceQuantizers.Dynamic;
-        var producers = graph.Producers();
+        graph = LowerQuantized.Normalize(graph);
+        bool isDynamic = LowerQuantized.IsDynamic(graph);
+        var index = new GraphIndex(graph);
         var layers = new List<QuantizedLayer>();
-        foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
+        foreach (var node in graph.Nodes)
         {
-            var source = producers.GetValueOrDefault(node.Inputs[0]);
-            var activation = source is { OpType: "DequantizeLinear" } ? QuantizedValue.PerTensor(graph, source) : null;
-            var parts = node.Inputs.Skip(1).Where(i => i.Length > 0).Select(i => Size(graph, producers, i)).ToList();
-            bool quantized = producers.GetValueOrDefault(node.Inputs[1]) is { OpType: "DequantizeLinear" } && (activation is not null || isDynamic);
-            var p = activation?.Parameters;
-            int least = activation is { Type: ElementType.Int8 } ? -128 : 0;
-            layers.Add(new(node.DisplayName, node.OpType)
+            if (LinearLayer.IsCandidate(node)) layers.Add(Describe(index, node, isDynamic));
+            else if (node.Domain.Length == 0 && Integer.Contains(node.OpType))
             {
-                IsInt8 = quantized,
-                Reason = quantized ? "" : "not quantized in the file",
-                WeightBytesBefore = parts.Sum(s => s.Before),
-                WeightBytesAfter = parts.Sum(s => s.After),
-                InputMin = p is { } a ? a.Scale * (least - a.ZeroPoint) : null,
-                InputMax = p is { } b ? b.Scale * (least + 255 - b.ZeroPoint) : null,
-                InputScale = p?.Scale,
-                InputZeroPoint = p?.ZeroPoint,
-            });
+                long bytes = node.Inputs.Sum(i => (long)(index.Constant(i)?.Bytes.Length ?? 0));
+                layers.Add(new(node.DisplayName, node.OpType) { IsInt8 = true, WeightBytesBefore = node.Inputs.Sum(i => 4L * (index.Constant(i)?.Count ?? 0)), WeightBytesAfter = bytes });
+            }
         }
         return layers;
     }
 
-    private static (long Before, long After) Size(ModelGraph graph, Dictionary<string, Node> producers, string name)
+    private static QuantizedLayer Describe(GraphIndex index, Node node, bool isDynamic)
     {
-        if (graph.Initializers.TryGetValue(name, out var real)) return (real.Bytes.Length, real.Bytes.Length);
-        if (producers.GetValueOrDefault(name) is not { OpType: "DequantizeLinear" } node || !graph.Initializers.TryGetValue(node.Inputs[0], out var codes)) return (0, 0);
-        long scales = codes.Type == ElementType.Int8 && graph.Initializers.TryGetValue(node.Inputs[1], out var s) ? s.Bytes.Length : 0;
+        var layer = QuantizedLinearPattern.Match(index, node, isDynamic, out string reason);
+        var parts = node.Inputs.Skip(1).Where(i => i.Length > 0).Select(i => Size(index, i)).ToList();
+        var range = layer?.Input?.Range;
+        return new(node.DisplayName, node.OpType)
+        {
+            IsInt8 = layer is not null,
+            Reason = reason,
+            WeightBytesBefore = parts.Sum(s => s.Before),
+            WeightBytesAfter = parts.Sum(s => s.After),
+            InputMin = range?.Min,
+            InputMax = range?.Max,
+            InputScale = layer?.Input?.Affine.Scale,
+            InputZeroPoint = layer?.Input?.Affine.ZeroPoint,
+        };
+    }
+
+    private static (long Before, long After) Size(GraphIndex index, string name)
+    {
+        if (index.Constant(name) is { } real) return (real.Bytes.Length, real.Bytes.Length);
+        if (index.ProducerOf(name, "DequantizeLinear") is not { } node || index.Constant(node.Inputs[0]) is not { } codes) return (0, 0);
+        // The scales of a bias are products of other scales and take no room of their own.
+        long scales = codes.Type == ElementType.Int32 ? 0 : index.Constant(node.Inputs[1])?.Bytes.Length ?? 0;
         return (4L * codes.Count, codes.Bytes.Length + scales);
     }
 }

@@ -1,0 +1,40 @@
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Ops.Quantized;
+
+/// <summary>
+/// y = table[x], element-wise: any function between DequantizeLinear and QuantizeLinear, worked out once for each of the 256 codes.
+/// Inputs: x u8 or s8; table u8 or s8 [256], constant, by the bits of x. Output: the table's type.
+/// </summary>
+internal sealed class CodeTable : Operator
+{
+    public const int Codes = 256;
+
+    public override string OpType => nameof(CodeTable);
+
+    public override string Domain => OperatorSet.EngineDomain;
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        var table = context.Input(1, ElementType.UInt8, ElementType.Int8);
+        if (table.Shape is not { Rank: 1, IsKnown: true, ElementCount: Codes }) throw context.Malformed($"the table has shape {table.Shape}, expected [{Codes}]");
+        return [new(table.Type, context.Input(0, ElementType.UInt8, ElementType.Int8).Shape)];
+    }
+
+    public override Step Prepare(PrepareContext context) =>
+        new TableStep((context.Constant(1) ?? throw context.Malformed("the table must be constant")).Bytes.ToArray());
+
+    private sealed class TableStep(byte[] table) : Step
+    {
+        public override bool ReadsAtRun(int input) => input == 0;
+
+        public override bool CanOverwrite(int input) => input == 0;
+
+        public override void Run(in StepContext context)
+        {
+            var x = context.Input<byte>(0);
+            var y = context.Output<byte>(0);
+            for (int i = 0; i < x.Length; i++) y[i] = table[x[i]];
+        }
+    }
+}

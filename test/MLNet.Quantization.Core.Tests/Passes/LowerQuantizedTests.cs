@@ -1,0 +1,185 @@
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Passes;
+using MLNet.Quantization.Pipeline;
+
+namespace MLNet.Quantization.Tests.Passes;
+
+/// <summary>Graphs as other tools quantize them: lowered, they score as ONNX Runtime scores the file, up to single steps of the last codes.</summary>
+[TestClass]
+public class LowerQuantizedTests
+{
+    private const int Rows = 9, K = 21, N = 6;
+    private const float InputScale = 0.017f, OutputScale = 0.06f;
+
+    /// <summary>The INT8 engine multiplies sums by (Sa·Sw)/Sy where the file multiplies and adds floats: near a tie a code may differ by one.</summary>
+    private const float OneStep = OutputScale * 1.0001f;
+
+    [TestMethod]
+    [DataRow(false, false)]
+    [DataRow(true, false)]
+    [DataRow(false, true)]
+    [DataRow(true, true)]
+    public void GemmWithBiasAndReluBetweenQuantizers(bool signedInput, bool transposed)
+    {
+        var g = new QdqGraph(Rows, K);
+        string weights = transposed ? g.Weights(N, K, 0) : g.Weights(K, N, 1);
+        string x = g.Around("x", InputScale, signedInput ? -5 : 120, signedInput);
+        string h = g.Add("Gemm", AttributeMap.Empty.With("transB", transposed ? 1 : 0), x, weights, g.Bias(N, InputScale));
+        var lowered = AssertAgrees(g.Build(g.Around(g.Add("Relu", h), OutputScale, signedInput ? -128 : 0, signedInput)), g);
+        CollectionAssert.AreEqual(
+            signedInput ? new[] { "QuantizeLinear", "QuantizedLinear", "DequantizeLinear", "Mul" } : ["QuantizedLinear", "DequantizeLinear", "Mul"], Types(lowered));
+    }
+
+    [TestMethod]
+    [DataRow("Relu")]
+    [DataRow("Sigmoid")]
+    [DataRow("Tanh")]
+    [DataRow("LeakyRelu")]
+    [DataRow("Clip")]
+    public void AnActivationWithQuantizersOfItsOwnBecomesATable(string function)
+    {
+        foreach (bool signed in new[] { false, true })
+        {
+            var g = new QdqGraph(Rows, K);
+            int zero = signed ? -11 : 117;
+            string h = g.Around(g.Add("MatMul", g.Around("x", InputScale, zero, signed), g.Weights(K, N, 1)), OutputScale, zero, signed);
+            string f = function == "Clip" ? g.Add("Clip", h, g.Float(-0.5f), g.Float(2)) : g.Add(function, h);
+            var lowered = AssertAgrees(g.Build(g.Around(f, OutputScale, zero, signed)), g);
+            CollectionAssert.Contains(Types(lowered), "CodeTable");
+            CollectionAssert.DoesNotContain(Types(lowered), function);
+        }
+    }
+
+    [TestMethod]
+    public void TablesAreTheFunctionsBitForBit()
+    {
+        foreach (string function in new[] { "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Exp" })
+        {
+            var g = new QdqGraph(1, 256);
+            string scaled = g.Add("Mul", g.Float(-3f), g.Add(function, g.Around("x", 0.0157f, 128)));
+            var graph = g.Build(g.Around(scaled, 0.011f, 40));
+            float[] x = [.. Enumerable.Range(0, 256).Select(i => (i - 128) * 0.0157f)];
+            CollectionAssert.AreEqual(QdqGraph.Score(graph, x), QdqGraph.Score(LowerQuantized.Apply(graph), x));
+            CollectionAssert.Contains(Types(LowerQuantized.Apply(graph)), "CodeTable");
+        }
+    }
+
+    [TestMethod]
+    [DataRow(-0.3f, 1.1f)]
+    [DataRow(float.NegativeInfinity, 0.5f)]
+    [DataRow(0.2f, float.PositiveInfinity)]
+    public void BoundsOfClipAreBoundsOfCodes(float min, float max)
+    {
+        var g = new QdqGraph(Rows, K);
+        string h = g.Add("Gemm", g.Around("x", InputScale, 120), g.Weights(K, N, 1), g.Bias(N, InputScale));
+        string clipped = g.Add("Clip", h, float.IsInfinity(min) ? "" : g.Float(min), float.IsInfinity(max) ? "" : g.Float(max));
+        var lowered = AssertAgrees(g.Build(g.Around(clipped, OutputScale, 100)), g);
+        CollectionAssert.AreEqual(new[] { "QuantizedLinear", "DequantizeLinear", "Mul" }, Types(lowered));
+    }
+
+    [TestMethod]
+    [DataRow(128)]
+    [DataRow(97)]
+    [DataRow(0)]
+    public void UnsignedWeightsAreLoweredWhereTheyFit(int zero)
+    {
+        var g = new QdqGraph(Rows, K);
+        var random = new Random(2);
+        byte[] codes = [.. Enumerable.Range(0, K * N).Select(_ => (byte)random.Next(zero == 0 ? 0 : zero - 97, zero == 0 ? 256 : zero + 98))];
+        g.Constant("w", Tensor.Create(codes, K, N));
+        string weights = g.Dequantize("w", 0.006f, zero);
+        var graph = g.Build(g.Around(g.Add("MatMul", g.Around("x", InputScale, 120), weights), OutputScale, 100));
+        var lowered = AssertAgrees(graph, g);
+        var layer = QuantizedModel.FromGraph(graph).Report.Layers.Single();
+        Assert.AreEqual(zero != 0, layer.IsInt8);
+        Assert.AreEqual(zero != 0, Types(lowered).Contains("QuantizedLinear"));
+        if (zero == 0) StringAssert.Contains(layer.Reason, "asymmetric");
+    }
+
+    [TestMethod]
+    public void AddAndWhatHasNoPatternKeepTheirMeaningInFloat()
+    {
+        var g = new QdqGraph(Rows, K);
+        string x = g.Around("x", InputScale, 120);
+        string a = g.Around(g.Add("MatMul", x, g.Weights(K, N, 1)), OutputScale, 100), b = g.Around(g.Add("MatMul", x, g.Weights(K, N, 1)), OutputScale, 90);
+        string sum = g.Around(g.Add("Add", a, b), 2 * OutputScale, 95);
+        string soft = g.Around(g.Add("Softmax", AttributeMap.Empty.With("axis", -1L), sum), 1f / 256, 0);
+        var graph = g.Build(soft);
+        var lowered = LowerQuantized.Apply(graph);
+        CollectionAssert.IsSubsetOf(new[] { "Add", "Softmax" }, Types(lowered));
+        Assert.AreEqual(2, lowered.Nodes.Count(n => n.OpType == "QuantizedLinear"));
+        Compare(QdqGraph.ScoreElsewhere(graph, g.RandomInput()), QdqGraph.Score(lowered, g.RandomInput()), 12f / 256, 0.1);
+    }
+
+    [TestMethod]
+    public void ABiasOfFloatsOrOfAnotherScaleStaysFloat()
+    {
+        foreach (bool floats in new[] { false, true })
+        {
+            var g = new QdqGraph(Rows, K);
+            string bias = floats ? g.Float(1, -2, 3, 0.5f, 0, 0.25f) : g.Bias(N, 3 * InputScale);
+            string h = g.Add("Gemm", g.Around("x", InputScale, 120), g.Weights(K, N, 1), bias);
+            var lowered = AssertAgrees(g.Build(g.Around(h, OutputScale, 100)), g);
+            CollectionAssert.AreEqual(new[] { "QuantizedLinear", "QuantizeLinear", "DequantizeLinear", "Mul" }, Types(lowered));
+        }
+    }
+
+    [TestMethod]
+    public void MatMulAndAddOfThreeAxesTakeTheBiasAlong()
+    {
+        var g = new QdqGraph(2, Rows, K);
+        string h = g.Add("Add", g.Float(1, -2, 3, 0.5f, 0, 0.25f), g.Add("MatMul", g.Around("x", InputScale, 120), g.Weights(K, N, 1)));
+        var lowered = AssertAgrees(g.Build(h), g);
+        CollectionAssert.DoesNotContain(Types(lowered), "Add");
+        var dynamic = g.Build(h);
+        dynamic = dynamic with { Metadata = dynamic.Metadata with { Properties = dynamic.Metadata.Properties.Add(PlaceQuantizers.ActivationsProperty, PlaceQuantizers.Dynamic) } };
+        CollectionAssert.DoesNotContain(Types(LowerQuantized.Apply(dynamic)), "Add");
+    }
+
+    [TestMethod]
+    public void ReasonsOfTheReportAreWhatLoweringDoes()
+    {
+        var g = new QdqGraph(Rows, K);
+        string weightOnly = g.Add("MatMul", "x", g.Weights(K, N, 1));
+        string wrongAxis = g.Add("MatMul", g.Around("x", InputScale, 120), g.Weights(K, N, 0));
+        string factor = g.Add("Gemm", AttributeMap.Empty.With("alpha", 2f), g.Around("x", InputScale, 120), g.Weights(K, N, 1));
+        string good = g.Add("MatMul", g.Around("x", InputScale, 120), g.Weights(K, N, 1));
+        var graph = g.Build(g.Add("Add", g.Add("Add", weightOnly, wrongAxis), g.Add("Add", factor, good)));
+        var layers = QuantizedModel.FromGraph(graph).Report.Layers.ToDictionary(l => l.Name);
+        Assert.AreEqual("its input is not quantized", layers[weightOnly].Reason);
+        StringAssert.Contains(layers[wrongAxis].Reason, "axis 0");
+        Assert.AreEqual("alpha is not 1", layers[factor].Reason);
+        Assert.IsTrue(layers[good].IsInt8);
+        Assert.AreEqual(4L * K * N, layers[good].WeightBytesBefore);
+        Assert.AreEqual(K * N + 4L * N, layers[good].WeightBytesAfter);
+        Assert.AreEqual(InputScale * (0 - 120), layers[good].InputMin);
+        Assert.AreEqual(InputScale * (255 - 120), layers[good].InputMax);
+        AssertAgrees(graph, g);
+    }
+
+    private static ModelGraph AssertAgrees(ModelGraph graph, QdqGraph g)
+    {
+        var lowered = LowerQuantized.Apply(graph);
+        Compare(QdqGraph.ScoreElsewhere(graph, g.RandomInput()), QdqGraph.Score(lowered, g.RandomInput()), OneStep, 0.02);
+        return lowered;
+    }
+
+    /// <param name="expected">By ONNX Runtime.</param>
+    /// <param name="found">By the engine.</param>
+    /// <param name="tolerance">No difference is larger.</param>
+    /// <param name="share">Of the values, may differ by more than rounding of floats.</param>
+    private static void Compare(float[] expected, float[] found, float tolerance, double share)
+    {
+        Assert.HasCount(expected.Length, found);
+        int apart = 0;
+        for (int i = 0; i < found.Length; i++)
+        {
+            float difference = MathF.Abs(expected[i] - found[i]);
+            Assert.IsLessThanOrEqualTo(tolerance, difference);
+            if (difference > 1e-5f * MathF.Max(1, MathF.Abs(expected[i]))) apart++;
+        }
+        Assert.IsLessThanOrEqualTo(share * found.Length + 1, apart);
+    }
+
+    private static List<string> Types(ModelGraph graph) => [.. graph.Nodes.Select(n => n.OpType)];
+}
