@@ -6,13 +6,14 @@ using MLNet.Quantization.Onnx;
 namespace MLNet.Quantization.Tests;
 
 /// <summary>Scores float32 models by another implementation of the standard, on one thread.</summary>
-internal static class OnnxRuntimeOracle
+internal sealed class OnnxRuntimeOracle : IDisposable
 {
+    private readonly InferenceSession _session;
+    private readonly string[] _outputs;
+
     /// <param name="graph">Written as a file first.</param>
     /// <param name="optimize">False: nodes are computed as they stand in the file.</param>
-    /// <param name="inputs">Name, values and extents.</param>
-    /// <returns>The values of each output.</returns>
-    public static float[][] Score(ModelGraph graph, bool optimize, params (string Name, float[] Values, int[] Dims)[] inputs)
+    public OnnxRuntimeOracle(ModelGraph graph, bool optimize)
     {
         using var options = new SessionOptions
         {
@@ -20,9 +21,25 @@ internal static class OnnxRuntimeOracle
             IntraOpNumThreads = 1,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
         };
-        using var session = new InferenceSession(OnnxWriter.Write(graph), options);
-        var values = inputs.Select(i => NamedOnnxValue.CreateFromTensor(i.Name, new DenseTensor<float>(i.Values, i.Dims))).ToList();
-        using var results = session.Run(values, [.. graph.Outputs.Select(o => o.Name)]);
+        _session = new(OnnxWriter.Write(graph), options);
+        _outputs = [.. graph.Outputs.Select(o => o.Name)];
+    }
+
+    /// <param name="inputs">Name, values and extents.</param>
+    /// <returns>The values of each output.</returns>
+    public float[][] Score(params ReadOnlySpan<(string Name, float[] Values, int[] Dims)> inputs)
+    {
+        var values = new List<NamedOnnxValue>();
+        foreach (var (name, data, dims) in inputs) values.Add(NamedOnnxValue.CreateFromTensor(name, new DenseTensor<float>(data, dims)));
+        using var results = _session.Run(values, _outputs);
         return [.. results.Select(r => r.AsTensor<float>().ToArray())];
     }
+
+    public static float[][] Score(ModelGraph graph, bool optimize, params ReadOnlySpan<(string Name, float[] Values, int[] Dims)> inputs)
+    {
+        using var oracle = new OnnxRuntimeOracle(graph, optimize);
+        return oracle.Score(inputs);
+    }
+
+    public void Dispose() => _session.Dispose();
 }

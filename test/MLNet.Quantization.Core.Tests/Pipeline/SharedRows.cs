@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.IO.Compression;
+using MLNet.Quantization.Execution;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Onnx;
+using MLNet.Quantization.Pipeline;
+
+namespace MLNet.Quantization.Tests.Pipeline;
+
+/// <summary>Rows of a data set with labels, and a shared model to score them with.</summary>
+/// <param name="Model">The model as prepared.</param>
+/// <param name="Values">[rows, features].</param>
+/// <param name="Labels">One a row.</param>
+internal sealed record SharedRows(PreparedModel Model, float[] Values, int[] Labels)
+{
+    private const int Batch = 64;
+
+    public int Count => Labels.Length;
+
+    public int Features => Values.Length / Count;
+
+    public static SharedRows Mnist()
+    {
+        var model = Load("mnist_mlp_256x2");
+        byte[] images = Unzipped("mnist_test_0_4999", "images-idx3-ubyte.gz"), labels = Unzipped("mnist_test_0_4999", "labels-idx1-ubyte.gz");
+        return new(model, Array.ConvertAll(images[16..], p => p / 255f), Array.ConvertAll(labels[8..], l => (int)l));
+    }
+
+    public static SharedRows HandKeypoints()
+    {
+        var model = Load("hand_keypoint_mlp");
+        var rows = File.ReadLines(SharedData.Path("datasets", "hand_keypoints", "keypoint.csv")).Select(l => l.Split(',')).ToList();
+        float[] values = [.. rows.SelectMany(r => r.Skip(1)).Select(v => float.Parse(v, CultureInfo.InvariantCulture))];
+        return new(model, values, [.. rows.Select(r => int.Parse(r[0], CultureInfo.InvariantCulture))]);
+    }
+
+    public static PreparedModel Load(string name) => PreparedModel.Prepare(OnnxReader.ReadFile(SharedData.Model(name)));
+
+    /// <summary>Scores of all rows, [rows, outputs].</summary>
+    public float[] Score(Program program)
+    {
+        var scores = new List<float>();
+        for (int row = 0; row < Count; row += Batch)
+        {
+            int rows = Math.Min(Batch, Count - row);
+            using var run = program.Rent(ShapeOf(program.Inputs[0], rows));
+            Values.AsSpan(row * Features, rows * Features).CopyTo(run.Input<float>(0));
+            run.Execute();
+            scores.AddRange(run.Output<float>(0));
+        }
+        return [.. scores];
+    }
+
+    /// <summary>Ranges from some of the rows.</summary>
+    public CalibrationTable Calibrate(Range part, CalibrationOptions? options = null)
+    {
+        var session = new CalibrationSession(Model, options ?? CalibrationOptions.Default);
+        var (first, count) = part.GetOffsetAndLength(Count);
+        for (int row = first; row < first + count; row += Batch)
+        {
+            int rows = Math.Min(Batch, first + count - row);
+            using var run = session.Program.Rent(ShapeOf(session.Program.Inputs[0], rows));
+            Values.AsSpan(row * Features, rows * Features).CopyTo(run.Input<float>(0));
+            session.Observe(run, row);
+        }
+        return session.Finish();
+    }
+
+    /// <summary>The position of each row's greatest score.</summary>
+    public int[] Classes(float[] scores)
+    {
+        int n = scores.Length / Count;
+        return [.. scores.Chunk(n).Select(row => Array.IndexOf(row, row.Max()))];
+    }
+
+    public static int[] ShapeOf(ValueInfo input, int rows) => [rows, .. input.Shape!.Skip(1).Select(d => (int)d.Value)];
+
+    private static byte[] Unzipped(string dataset, string file)
+    {
+        using var zip = new GZipStream(File.OpenRead(SharedData.Path("datasets", dataset, file)), CompressionMode.Decompress);
+        using var bytes = new MemoryStream();
+        zip.CopyTo(bytes);
+        return bytes.ToArray();
+    }
+}
