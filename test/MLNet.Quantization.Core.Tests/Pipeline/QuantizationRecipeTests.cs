@@ -95,24 +95,38 @@ public class QuantizationRecipeTests
     }
 
     [TestMethod]
-    public void SparseRowsScoreAsDenseOnes()
+    [DataRow(true, "network")]
+    [DataRow(false, "network")]
+    [DataRow(true, "layer")]
+    [DataRow(false, "layer")]
+    public void SparseRowsScoreAsDenseOnes(bool dynamic, string of)
     {
-        var quantized = QuantizationRecipe.QuantizeDynamic(PreparedModel.Prepare(Mlp()));
-        var program = quantized.Compile();
+        // In the network the first layer makes codes, alone it makes floats.
+        var graph = of == "network" ? Mlp() : Mlp() with { Outputs = [new("h", ElementType.Float, null)], Nodes = [Mlp().Nodes[0]] };
+        var model = PreparedModel.Prepare(graph);
+        var quantized = dynamic ? QuantizationRecipe.QuantizeDynamic(model) : QuantizationRecipe.QuantizeStatic(model, Calibrate(model, Random(9, Rows * Features)));
+        var random = new Random(4);
+        const int count = 70;
         var rows = new SparseRows();
-        float[] dense = new float[3 * Features];
-        for (int row = 0; row < 3; row++)
+        float[] dense = new float[count * Features];
+        for (int row = 0; row < count; row++)
         {
-            int[] columns = [row, row + 5, Features - 1 - row];
-            float[] values = [0.3f * row, -1.5f, 2];
+            // Empty, full and in between; values outside the calibrated range too.
+            int[] columns = [.. Enumerable.Range(0, Features).Where(_ => random.Next(count) < row)];
+            float[] values = RandomOf(random, columns.Length);
+            if (values.Length > 0) values[0] = row % 3 == 0 ? 1e9f : -0f;
             for (int i = 0; i < columns.Length; i++) dense[row * Features + columns[i]] = values[i];
             rows.Add(columns, values);
         }
-        Assert.IsTrue(program.AcceptsSparse(0));
-        using var run = program.Rent([3, Features]);
-        run.UseSparse(0, rows);
-        run.Execute();
-        CollectionAssert.AreEqual(Score(program, dense), run.Output<float>(0).ToArray());
+        foreach (int threads in new[] { 1, 2 })
+        {
+            var program = quantized.Compile(new() { MaxThreads = threads });
+            Assert.IsTrue(program.AcceptsSparse(0));
+            using var run = program.Rent([count, Features]);
+            run.UseSparse(0, rows);
+            run.Execute();
+            CollectionAssert.AreEqual(Score(program, dense), run.Output<float>(0).ToArray());
+        }
     }
 
     [TestMethod]

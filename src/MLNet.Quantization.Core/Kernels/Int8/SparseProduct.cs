@@ -8,7 +8,8 @@ namespace MLNet.Quantization.Kernels;
 /// <summary>
 /// Sparse rows x times s8 weights w [k, n]: c[i, j] = ((float)acc · Sa) · Sw[j] + b[j] with acc = Σ (q - Za) · w[k, j] over the values
 /// that row i stores, q being their u8 codes. A zero has the code Za, so that these are the bytes of <see cref="FloatProduct"/> on the
-/// dense rows. Immutable, for any number of threads.
+/// dense rows. With a <see cref="CodeOutput"/> the sums become codes instead, the bytes of <see cref="RequantizedProduct"/>. Immutable, for
+/// any number of threads.
 /// </summary>
 /// <remarks>
 /// Weights lie as [k][n padded to 16], so that a stored value meets the weights of 16 columns in one load. Values are taken in pairs:
@@ -29,6 +30,7 @@ internal sealed unsafe class SparseProduct
     private readonly AlignedBuffer _weights;
     private readonly int _k, _n, _stride;
     private readonly float[] _columnScales, _bias;
+    private readonly CodeOutput? _codes;
 
     /// <param name="weights">[k, n] row-major, or [n, k] where <paramref name="transposed"/>.</param>
     /// <param name="k">Features.</param>
@@ -52,6 +54,19 @@ internal sealed unsafe class SparseProduct
         _bias = FloatProduct.PerColumn(bias, n, 0, nameof(bias));
     }
 
+    /// <param name="weights">As above.</param>
+    /// <param name="k">Features.</param>
+    /// <param name="n">Output columns.</param>
+    /// <param name="transposed">As above.</param>
+    /// <param name="output">What becomes of the sums.</param>
+    public SparseProduct(ReadOnlySpan<sbyte> weights, int k, int n, bool transposed, CodeOutput output)
+        : this(weights, k, n, transposed, [1f], [])
+    {
+        if (output.Multipliers.Length != n || output.Bias.Length != n && output.Bias.Length != 0)
+            throw new ArgumentException($"{output.Multipliers.Length} multipliers and {output.Bias.Length} bias values for {n} columns.", nameof(output));
+        _codes = output;
+    }
+
     /// <summary>Scratch memory for <paramref name="rows"/> rows: none is needed.</summary>
     public long WorkspaceBytes(int rows) => 0;
 
@@ -68,22 +83,39 @@ internal sealed unsafe class SparseProduct
         ReadOnlySpan<int> starts, ReadOnlySpan<int> columns, ReadOnlySpan<float> values, int rows, AffineParameters? fixedParameters,
         Span<float> c, Span<byte> workspace, int maxThreads)
     {
-        Check(starts, columns, values, rows, c);
+        if (_codes is not null) throw new InvalidOperationException("This product was made for codes.");
+        Check(starts, columns, values, rows, c.Length);
+        fixed (float* pc = c) Run(starts, columns, values, rows, fixedParameters, (byte*)pc, maxThreads);
+    }
+
+    /// <summary>The same for a product made with a <see cref="CodeOutput"/>: codes come out.</summary>
+    public void Run(
+        ReadOnlySpan<int> starts, ReadOnlySpan<int> columns, ReadOnlySpan<float> values, int rows, AffineParameters fixedParameters,
+        Span<byte> c, Span<byte> workspace, int maxThreads)
+    {
+        if (_codes is null) throw new InvalidOperationException("This product was made for floats.");
+        Check(starts, columns, values, rows, c.Length);
+        fixed (byte* pc = c) Run(starts, columns, values, rows, fixedParameters, pc, maxThreads);
+    }
+
+    private void Run(
+        ReadOnlySpan<int> starts, ReadOnlySpan<int> columns, ReadOnlySpan<float> values, int rows, AffineParameters? fixedParameters, byte* c, int maxThreads)
+    {
         fixed (int* ps = starts, pi = columns)
-        fixed (float* pv = values, pc = c)
+        fixed (float* pv = values)
         {
-            var body = new Body(this, ps, pi, pv, rows, fixedParameters, pc);
+            var body = new Body(this, ps, pi, pv, rows, fixedParameters, c);
             WorkerPool.Run(ref body, (rows + RowsPerChunk - 1) / RowsPerChunk, maxThreads);
         }
         GC.KeepAlive(this);
     }
 
-    private void Check(ReadOnlySpan<int> starts, ReadOnlySpan<int> columns, ReadOnlySpan<float> values, int rows, Span<float> c)
+    private void Check(ReadOnlySpan<int> starts, ReadOnlySpan<int> columns, ReadOnlySpan<float> values, int rows, int outputs)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         if (rows > 0 && starts.Length <= rows) throw new ArgumentException($"{starts.Length} starts for {rows} rows.", nameof(starts));
         if (columns.Length != values.Length) throw new ArgumentException($"{columns.Length} columns and {values.Length} values.", nameof(columns));
-        if (c.Length < (long)rows * _n) throw new ArgumentException($"The output holds {c.Length} elements, needed is [{rows}, {_n}].", nameof(c));
+        if (outputs < (long)rows * _n) throw new ArgumentException($"The output holds {outputs} elements, needed is [{rows}, {_n}].");
         for (int i = 0; i < rows; i++)
             if (starts[i] < 0 || starts[i] > starts[i + 1] || starts[i + 1] > columns.Length)
                 throw new ArgumentException($"Row {i} starts at {starts[i]} and ends at {starts[i + 1]} of {columns.Length} values.", nameof(starts));
@@ -92,23 +124,24 @@ internal sealed unsafe class SparseProduct
     }
 
     private readonly struct Body(
-        SparseProduct product, int* starts, int* columns, float* values, int rows, AffineParameters? fixedParameters, float* c) : IParallelBody
+        SparseProduct product, int* starts, int* columns, float* values, int rows, AffineParameters? fixedParameters, byte* c) : IParallelBody
     {
         public void Run(int chunk, int lane)
         {
             int end = Math.Min(rows, (chunk + 1) * RowsPerChunk);
+            long rowBytes = (long)product._n * (product._codes is null ? sizeof(float) : sizeof(byte));
             for (int i = chunk * RowsPerChunk; i < end; i++)
             {
                 int start = starts[i], count = starts[i + 1] - start;
                 var (scale, zeroPoint) = fixedParameters is { } f ? (f.Scale, f.ZeroPoint) : RowQuantizer.ParametersOf(values + start, count);
-                product.Row(columns + start, values + start, count, scale, zeroPoint, c + ((long)i * product._n));
+                product.Row(columns + start, values + start, count, scale, zeroPoint, c + (i * rowBytes));
             }
         }
     }
 
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Row(int* columns, float* values, int count, float scale, int zeroPoint, float* c)
+    private void Row(int* columns, float* values, int count, float scale, int zeroPoint, byte* c)
     {
         byte* codes = stackalloc byte[Batch];
         short* deviations = stackalloc short[Batch + 2];
@@ -138,9 +171,21 @@ internal sealed unsafe class SparseProduct
                 }
             }
             Spill(ref low, ref high, sums);
-            int width = Math.Min(Strip, _n - strip);
-            for (int j = 0; j < width; j++) c[strip + j] = NaiveInt8.Scale(sums[j], scale, _columnScales[strip + j], _bias[strip + j]);
+            Finish(sums, strip, scale, c);
         }
+    }
+
+    private void Finish(long* sums, int strip, float scale, byte* c)
+    {
+        int width = Math.Min(Strip, _n - strip);
+        if (_codes is not { } o)
+        {
+            for (int j = 0; j < width; j++) ((float*)c)[strip + j] = NaiveInt8.Scale(sums[j], scale, _columnScales[strip + j], _bias[strip + j]);
+            return;
+        }
+        float low = o.ClampMin - o.ZeroPoint, high = o.ClampMax - o.ZeroPoint;
+        for (int j = strip; j < strip + width; j++)
+            c[j] = NaiveInt8.Requantize(sums[j - strip] + (o.Bias.Length == 0 ? 0 : o.Bias[j]), o.Multipliers[j], o.ZeroPoint, low, high);
     }
 
     /// <summary>Adds first · d0 + second · d1 for 16 columns; <paramref name="pair"/> holds d0 in its lower half, d1 in its upper one.</summary>

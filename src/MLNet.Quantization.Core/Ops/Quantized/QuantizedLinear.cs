@@ -8,7 +8,8 @@ namespace MLNet.Quantization.Ops.Quantized;
 /// A linear layer with fixed activation scales. Inputs: x [..., K] as u8 or s8 codes, or as float32, which is then quantized to u8
 /// first; weights s8 (transB: [N, K], else [K, N]); weight scales (1 or N); bias. With output_scale the result is codes and the bias
 /// int32, else the result is float32 and the bias too. Attributes: transB, input_scale, input_zero_point, output_scale,
-/// output_zero_point, output_signed, clamp_min, clamp_max; sparse_input where float rows may come in sparse form (float result only).
+/// output_zero_point, output_signed, clamp_min, clamp_max;
+/// sparse_input where float rows may come in sparse form.
 /// </summary>
 internal sealed class QuantizedLinear : Operator
 {
@@ -33,20 +34,19 @@ internal sealed class QuantizedLinear : Operator
         bool transposed = LinearShape.IsTransposed(context);
         var weights = Int8Gemm.Pack(codes, k, n, transposed);
         float[] scales = LinearShape.Scales(context, n);
+        bool mayBeSparse = inputType == ElementType.Float && context.Attribute("sparse_input", 0L) != 0;
         if (OutputType(context) == ElementType.Float)
         {
             var bias = LinearShape.Bias<float>(context).ToArray();
-            var tensor = LinearShape.Weights(context);
-            bool mayBeSparse = inputType == ElementType.Float && context.Attribute("sparse_input", 0L) != 0;
-            var sparse = mayBeSparse ? new SparseProduct(tensor.Span<sbyte>(), k, n, transposed, scales, bias) : null;
-            return new FloatStep(k, inputType, new(inputScale, inputZero), new(weights, scales, bias), sparse);
+            return new FloatStep(k, inputType, new(inputScale, inputZero), new(weights, scales, bias), mayBeSparse ? new(codes, k, n, transposed, scales, bias) : null);
         }
         float outputScale = context.Attribute("output_scale", 1f);
-        var multipliers = Array.ConvertAll(scales, s => inputScale * s / outputScale);
+        var output = new CodeOutput(
+            LinearShape.Bias<int>(context).ToArray(), Array.ConvertAll(scales, s => inputScale * s / outputScale), (int)context.Attribute("output_zero_point", 0L),
+            (int)context.Attribute("clamp_min", 0L), (int)context.Attribute("clamp_max", 255L));
         var product = new RequantizedProduct(
-            weights, inputZero, LinearShape.Bias<int>(context), multipliers, (int)context.Attribute("output_zero_point", 0L),
-            (int)context.Attribute("clamp_min", 0L), (int)context.Attribute("clamp_max", 255L), OutputType(context) == ElementType.Int8);
-        return new CodeStep(k, inputType, new(inputScale, inputZero), product);
+            weights, inputZero, output.Bias, output.Multipliers, output.ZeroPoint, output.ClampMin, output.ClampMax, OutputType(context) == ElementType.Int8);
+        return new CodeStep(k, inputType, new(inputScale, inputZero), product, mayBeSparse ? new(codes, k, n, transposed, output) : null);
     }
 
     private static ElementType OutputType(OpContext context) =>
@@ -104,13 +104,21 @@ internal sealed class QuantizedLinear : Operator
         }
     }
 
-    private sealed class CodeStep(int k, ElementType inputType, AffineParameters input, RequantizedProduct product) : LinearStep(k, inputType, input)
+    private sealed class CodeStep(int k, ElementType inputType, AffineParameters input, RequantizedProduct product, SparseProduct? sparse)
+        : LinearStep(k, inputType, input)
     {
-        protected override long ProductBytes(int rows) => product.WorkspaceBytes(rows);
+        protected override long ProductBytes(int rows) => Math.Max(product.WorkspaceBytes(rows), sparse?.WorkspaceBytes(rows) ?? 0);
+
+        public override bool AcceptsSparse(int input) => input == 0 && sparse is not null;
 
         public override void Run(in StepContext context)
         {
             int rows = LinearShape.Rows(context.Inputs[0].Layout!);
+            if (context.Inputs[0].Sparse is { } s)
+            {
+                sparse!.Run(s.Starts, s.Columns, s.Values, rows, Parameters, context.Output<byte>(0), context.Workspace, context.MaxThreads);
+                return;
+            }
             var codes = Codes(context, rows, out var rest);
             product.Run(codes, rows, context.Output<byte>(0), rest, context.MaxThreads);
         }
