@@ -15,9 +15,9 @@ internal sealed unsafe class GemmCase : IDisposable
     public GemmCase(GemmShape shape, int threads)
     {
         var (m, n, k) = shape;
-        byte* a = Buffer((long)m * k), q = Buffer((long)m * k), codes = Buffer((long)m * n);
-        float* x = (float*)Buffer(4L * m * k), c = (float*)Buffer(4L * m * n), scales = (float*)Buffer(4L * m);
-        int* sums = (int*)Buffer(4L * m * n), zeroPoints = (int*)Buffer(4L * m);
+        byte* a = Buffer((long)m * k), codes = Buffer((long)m * n);
+        float* x = (float*)Buffer(4L * m * k), c = (float*)Buffer(4L * m * n);
+        int* sums = (int*)Buffer(4L * m * n);
         var random = new Random(1);
         random.NextBytes(new Span<byte>(a, m * k));
         for (long i = 0; i < (long)m * k; i++) x[i] = (a[i] - 128) * 0.01f;
@@ -28,16 +28,12 @@ internal sealed unsafe class GemmCase : IDisposable
         var packed = Int8Gemm.Pack(w, k, n, transposed: false);
         var int32 = new Int32Product(packed, 0, []);
         var requantized = new RequantizedProduct(packed, 128, [], multipliers, 128, 0, 255, signedOutput: false);
-        var real = new FloatProduct(packed, columnScales, []);
-        int work = (int)new[] { int32.WorkspaceBytes(m), requantized.WorkspaceBytes(m), real.WorkspaceBytes(m) }.Max();
+        var dynamic = new DynamicProduct(packed, columnScales, []);
+        int work = (int)new[] { int32.WorkspaceBytes(m), requantized.WorkspaceBytes(m), dynamic.WorkspaceBytes(m) }.Max();
         byte* workspace = Buffer(work);
         Int32 = new("int32", () => int32.Run(new(a, m * k), m, new(sums, m * n), new(workspace, work), threads));
         Codes = new("u8", () => requantized.Run(new(a, m * k), m, new(codes, m * n), new(workspace, work), threads));
-        Dynamic = new("dynamic", () =>
-        {
-            RowQuantizer.Quantize(new(x, m * k), m, k, new(q, m * k), new(scales, m), new(zeroPoints, m), threads);
-            real.Run(new(q, m * k), m, new(scales, m), new(zeroPoints, m), new(c, m * n), new(workspace, work), threads);
-        });
+        Dynamic = new("dynamic", () => dynamic.Run(new(x, m * k), m, new(c, m * n), new(workspace, work), threads));
 
         byte[] bytes = MemoryMarshal.AsBytes(w.AsSpan()).ToArray(), floats = MemoryMarshal.AsBytes(Array.ConvertAll(w, v => v * 0.01f).AsSpan()).ToArray();
         var models = new PeerModels(m, n, k, bytes);

@@ -43,6 +43,23 @@ internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<floa
         }
     }
 
+    /// <summary>Some rows on this thread, whose activations lie at <see cref="ActivationRows.Stride"/>, padded; each with its scale and zero point.</summary>
+    internal void RunCopied(byte* a, int rows, float* rowScales, int* rowZeroPoints, float* c)
+    {
+        var t = new TileArguments
+        {
+            A = a,
+            Lda = ActivationRows.Stride(Weights.Kernel, Weights.K),
+            C = (byte*)c,
+            Ldc = 4L * Weights.N,
+            RowScales = rowScales,
+            RowScaleStep = 4,
+            RowZeroPoints = rowZeroPoints,
+            RowZeroPointStep = 4,
+        };
+        RunCopied(ref t, rows);
+    }
+
     /// <summary>One value a column, from as many, from one for all, or from as many as are allowed to be missing.</summary>
     internal static float[] PerColumn(ReadOnlySpan<float> values, int n, int least, string name)
     {

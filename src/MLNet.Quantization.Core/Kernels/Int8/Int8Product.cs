@@ -112,13 +112,7 @@ internal abstract unsafe class Int8Product
     private protected void Run(ref TileArguments template, int m, byte* workspace, int lanes, int maxThreads)
     {
         if (m == 0 || Weights.N == 0) return;
-        var constants = (int*)_constants.Pointer;
-        int padded = Weights.PaddedN;
-        template.Offsets = constants;
-        template.Scales = (float*)(constants + padded);
-        template.Bias = (float*)(constants + (2 * padded));
-        template.ColumnSums = constants + (3 * padded);
-        template.Stage = Stage;
+        SetConstants(ref template);
         byte* scratch = (byte*)(((nint)workspace + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment);
         if (m <= _directRows)
         {
@@ -142,6 +136,28 @@ internal abstract unsafe class Int8Product
             }
         }
         GC.KeepAlive(this);
+    }
+
+    private void SetConstants(ref TileArguments template)
+    {
+        var constants = (int*)_constants.Pointer;
+        int padded = Weights.PaddedN;
+        template.Offsets = constants;
+        template.Scales = (float*)(constants + padded);
+        template.Bias = (float*)(constants + (2 * padded));
+        template.ColumnSums = constants + (3 * padded);
+        template.Stage = Stage;
+    }
+
+    /// <summary>
+    /// On this thread, some rows whose activations lie as <see cref="ActivationRows"/> would have copied them. Keeps the object alive
+    /// no longer than the caller does.
+    /// </summary>
+    private protected void RunCopied(ref TileArguments template, int rows)
+    {
+        SetConstants(ref template);
+        if (rows <= _directRows) RunDirectly(ref template, rows);
+        else Block(template, 0, rows, 0, Weights.Panels.Length, int.MaxValue, null);
     }
 
     /// <summary>A single prediction on a small layer takes tens of nanoseconds: no grid, no blocks, no copies.</summary>

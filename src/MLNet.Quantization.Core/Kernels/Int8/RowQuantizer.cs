@@ -43,11 +43,17 @@ internal static unsafe class RowQuantizer
             int end = (int)Math.Min(m, ((long)chunk + 1) * rows);
             for (int i = chunk * rows; i < end; i++)
             {
-                float* row = x + ((long)i * k);
-                (scales[i], zeroPoints[i]) = ParametersOf(row, k);
-                if (!float.IsNaN(scales[i])) CodesInRange(row, k, scales[i], zeroPoints[i], q + ((long)i * k));
+                (scales[i], zeroPoints[i]) = Row(x + ((long)i * k), k, q + ((long)i * k));
             }
         }
+    }
+
+    /// <summary>Quantizes one row; its codes are unspecified where the scale is NaN.</summary>
+    internal static (float Scale, int ZeroPoint) Row(float* x, int k, byte* q)
+    {
+        var (scale, zeroPoint) = ParametersOf(x, k);
+        if (!float.IsNaN(scale)) CodesInRange(x, k, scale, zeroPoint, q);
+        return (scale, zeroPoint);
     }
 
     /// <summary>Scale and zero point of a row, its range extended to hold 0.</summary>

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Kernels;
 
@@ -29,10 +28,10 @@ internal sealed class DynamicQuantizedLinear : Operator
         float[] scales = LinearShape.Scales(context, n), bias = LinearShape.Bias<float>(context).ToArray();
         var weights = Int8Gemm.Pack(tensor.Span<sbyte>(), k, n, transposed);
         bool mayBeSparse = context.Attribute("sparse_input", 0L) != 0;
-        return new LinearStep(k, new(weights, scales, bias), mayBeSparse ? new(tensor.Span<sbyte>(), k, n, transposed, scales, bias) : null);
+        return new LinearStep(new(weights, scales, bias), mayBeSparse ? new(tensor.Span<sbyte>(), k, n, transposed, scales, bias) : null);
     }
 
-    private sealed class LinearStep(int k, FloatProduct product, SparseProduct? sparse) : Step
+    private sealed class LinearStep(DynamicProduct product, SparseProduct? sparse) : Step
     {
         public override bool ReadsAtRun(int input) => input == 0;
 
@@ -41,8 +40,7 @@ internal sealed class DynamicQuantizedLinear : Operator
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
             int rows = LinearShape.Rows(inputs[0]!);
-            long dense = LinearShape.Align((long)rows * k) + 2 * LinearShape.Align(4L * rows) + product.WorkspaceBytes(rows);
-            return new(Math.Max(dense, sparse?.WorkspaceBytes(rows) ?? 0));
+            return new(Math.Max(product.WorkspaceBytes(rows), sparse?.WorkspaceBytes(rows) ?? 0));
         }
 
         public override void Run(in StepContext context)
@@ -54,19 +52,7 @@ internal sealed class DynamicQuantizedLinear : Operator
                 sparse!.Run(s.Starts, s.Columns, s.Values, rows, null, y, context.Workspace, context.MaxThreads);
                 return;
             }
-            var rest = context.Workspace;
-            var codes = Take(ref rest, rows * k);
-            var scales = MemoryMarshal.Cast<byte, float>(Take(ref rest, 4 * rows));
-            var zeroPoints = MemoryMarshal.Cast<byte, int>(Take(ref rest, 4 * rows));
-            RowQuantizer.Quantize(context.Input<float>(0), rows, k, codes, scales, zeroPoints, context.MaxThreads);
-            product.Run(codes, rows, scales, zeroPoints, y, rest, context.MaxThreads);
-        }
-
-        private static Span<byte> Take(ref Span<byte> rest, int bytes)
-        {
-            var taken = rest[..bytes];
-            rest = rest[(int)LinearShape.Align(bytes)..];
-            return taken;
+            product.Run(context.Input<float>(0), rows, y, context.Workspace, context.MaxThreads);
         }
     }
 }

@@ -67,6 +67,13 @@ public sealed class EmittedCodeTests
     }
 
     [TestMethod]
+    public unsafe void ARefusalOfTheHostIsAnErrorCode()
+    {
+        Assert.IsFalse(ExecutableMemory.Seal((byte*)1, 4096, out int error)); // no page starts there
+        Assert.AreNotEqual(0, error);
+    }
+
+    [TestMethod]
     public void TheChoiceSaysWhatIsUsedAndWhyNothingBetter()
     {
         StringAssert.StartsWith(Int8Gemm.Choice, $"INT8 kernel {Int8Gemm.Best.Name}");

@@ -65,6 +65,38 @@ public sealed class DynamicTests
     }
 
     [TestMethod]
+    public void FloatRowsInAndOutAreTheirQuantizedRowsProduct()
+    {
+        foreach (var kernel in Int8KernelTests.AllKernels.Where(k => !k.Name.Contains("emulated", StringComparison.Ordinal)))
+            foreach (var (m, k, n) in new[] { (0, 5, 3), (1, 0, 4), (1, 16, 32), (4, 17, 33), (9, 64, 48), (25, 130, 70), (333, 515, 40), (3, 2000, 900) })
+            {
+                var random = new Random(m + k);
+                using var x = new GuardedMemory<float>(m * k);
+                for (int i = 0; i < m * k; i++) x.Span[i] = (random.NextSingle() - 0.3f) * (i / Math.Max(1, k) % 5);
+                if (m > 5) x.Span[3 * k] = float.NaN;
+                var w = new sbyte[k * n];
+                random.NextBytes(MemoryMarshal.AsBytes(w.AsSpan()));
+                float[] columnScales = [.. Enumerable.Range(0, n).Select(_ => random.NextSingle())], bias = [.. columnScales.Select(s => s - 0.5f)];
+                float[] scales = new float[m], expected = new float[m * n];
+                int[] zeroPoints = new int[m];
+                var q = new byte[m * k];
+                RowQuantizer.Quantize(x.Span, m, k, q, scales, zeroPoints, 1);
+                NaiveInt8.Float(q, w, m, k, n, scales, zeroPoints, columnScales, bias, expected);
+                var product = new DynamicProduct(Int8Gemm.Pack(w, k, n, false, kernel), columnScales, bias);
+                using var c = new GuardedMemory<float>(m * n);
+                foreach (int threads in new[] { 1, 2 })
+                {
+                    c.Span.Clear();
+                    using var work = new GuardedMemory<byte>((int)product.WorkspaceBytes(m));
+                    product.Run(x.Span, m, c.Span, work.Span, threads);
+                    Assert.IsTrue(
+                        MemoryMarshal.AsBytes(expected.AsSpan()).SequenceEqual(MemoryMarshal.AsBytes(c.Span)), $"{kernel} [{m}, {k}] x [{k}, {n}], {threads} threads");
+                }
+                if (m > 0) Assert.ThrowsExactly<ArgumentException>(() => product.Run(x.Span, m, c.Span, [], 1));
+            }
+    }
+
+    [TestMethod]
     public void RowsWithoutAFiniteScale()
     {
         foreach (int at in new[] { 0, 5, 8, 9 })

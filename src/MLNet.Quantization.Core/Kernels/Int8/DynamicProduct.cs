@@ -1,0 +1,136 @@
+using System.Runtime.CompilerServices;
+
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>
+/// Float rows in, float rows out: each row of x is quantized by its own range (<see cref="RowQuantizer"/>) and multiplied
+/// (<see cref="FloatProduct"/>, whose bytes these are). Where the rows fall into blocks, a block's codes are made right before its product,
+/// and so are still in the cache. Immutable, for any number of threads.
+/// </summary>
+/// <param name="weights">w [k, n].</param>
+/// <param name="columnScales">Sw: n, or 1 for all columns.</param>
+/// <param name="bias">n, or empty for none.</param>
+internal sealed unsafe class DynamicProduct(Int8Weights weights, ReadOnlySpan<float> columnScales, ReadOnlySpan<float> bias)
+{
+    /// <summary>Codes of a block: they share the second-level cache with the weights that pass.</summary>
+    private const int BlockBytes = 128 << 10;
+
+    /// <summary>Fits tiles of 6, 8 and 12 rows.</summary>
+    private const int RowUnit = 24;
+
+    private readonly FloatProduct _product = new(weights, columnScales, bias);
+
+    private Int8Weights Weights => _product.Weights;
+
+    /// <summary>Bytes from one row of codes to the next.</summary>
+    private long Stride => ActivationRows.Stride(Weights.Kernel, Weights.K);
+
+    /// <summary>Scratch memory for <paramref name="m"/> rows; with less (but at least one thread's), fewer threads work.</summary>
+    public long WorkspaceBytes(int m)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(m);
+        if (m == 0) return 0;
+        if (!IsBlocked(m)) return RowBytes(m) + Align((long)m * Weights.K) + _product.WorkspaceBytes(m) + AlignedBuffer.Alignment;
+        int rows = BlockRows(m);
+        return AlignedBuffer.Alignment + (LaneBytes(rows) * Math.Min(WorkerPool.LaneCount, Blocks(m, rows)));
+    }
+
+    /// <param name="x">[m, k].</param>
+    /// <param name="m">0 or more.</param>
+    /// <param name="c">[m, n].</param>
+    /// <param name="workspace"><see cref="WorkspaceBytes"/>.</param>
+    /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
+    public void Run(ReadOnlySpan<float> x, int m, Span<float> c, Span<byte> workspace, int maxThreads)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(m);
+        int k = Weights.K, n = Weights.N;
+        if (x.Length < (long)m * k) throw new ArgumentException($"{x.Length} values do not fill [{m}, {k}].", nameof(x));
+        if (c.Length < (long)m * n) throw new ArgumentException($"The output holds {c.Length} elements, needed is [{m}, {n}].", nameof(c));
+        if (m == 0 || n == 0) return;
+        fixed (float* px = x, pc = c)
+        fixed (byte* work = workspace)
+        {
+            byte* scratch = (byte*)(((nint)work + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment);
+            long bytes = workspace.Length - (scratch - work);
+            if (!IsBlocked(m))
+            {
+                Whole(px, m, pc, new(scratch, (int)Math.Max(0, bytes)), maxThreads);
+            }
+            else
+            {
+                int rows = BlockRows(m), blocks = Blocks(m, rows);
+                long lanes = bytes / LaneBytes(rows);
+                if (lanes < 1) throw TooSmall(workspace.Length, m);
+                var body = new Body(this, px, m, rows, pc, scratch);
+                if (blocks == 1) body.Run(0, 0);
+                else WorkerPool.Run(ref body, blocks, (int)Math.Min(Parallelism.Resolve(maxThreads), lanes));
+            }
+        }
+        GC.KeepAlive(this);
+    }
+
+    /// <summary>
+    /// True where each block of rows meets all weights on one thread. A few rows on many weights are spread over threads by columns
+    /// instead, and sums beyond int32 and kernels that want other than bytes take the longer way too.
+    /// </summary>
+    private bool IsBlocked(int m) =>
+        Weights.Kernel.Form == ActivationForm.Bytes && Weights.K is > 0 and <= Int8Product.MaxExactK && ProductGrid.For(m, Weights).PanelChunks == 1;
+
+    private int BlockRows(int m)
+    {
+        int most = Math.Max(1, BlockBytes / Weights.K / RowUnit) * RowUnit;
+        return Math.Min(m, Math.Min(most, ProductGrid.For(m, Weights).RowsPerChunk));
+    }
+
+    private static int Blocks(int m, int rows) => (int)(((long)m + rows - 1) / rows);
+
+    private long LaneBytes(int rows) => RowBytes(rows) + (rows * Stride);
+
+    /// <summary>Scales and zero points.</summary>
+    private static long RowBytes(int rows) => 2 * Align(4L * rows);
+
+    private static long Align(long bytes) => (bytes + AlignedBuffer.Alignment - 1) / AlignedBuffer.Alignment * AlignedBuffer.Alignment;
+
+    private ArgumentException TooSmall(int bytes, int m) =>
+        new($"The workspace holds {bytes} bytes, needed are {WorkspaceBytes(m)}.", "workspace");
+
+    private readonly struct Body(DynamicProduct product, float* x, int m, int blockRows, float* c, byte* scratch) : IParallelBody
+    {
+        public void Run(int chunk, int lane)
+        {
+            int row = chunk * blockRows;
+            product.Block(x + ((long)row * product.Weights.K), Math.Min(blockRows, m - row), c + ((long)row * product.Weights.N), scratch + (lane * product.LaneBytes(blockRows)));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Block(float* x, int rows, float* c, byte* scratch)
+    {
+        int k = Weights.K, padding = (int)(Weights.Groups * Weights.Kernel.GroupSize) - k;
+        long stride = Stride;
+        float* scales = (float*)scratch;
+        int* zeroPoints = (int*)(scratch + Align(4L * rows));
+        byte* codes = scratch + RowBytes(rows), to = codes;
+        for (int i = 0; i < rows; i++, x += k, to += stride)
+        {
+            (scales[i], zeroPoints[i]) = RowQuantizer.Row(x, k, to);
+            for (int j = k; j < k + padding; j++) to[j] = 0;
+        }
+        _product.RunCopied(codes, rows, scales, zeroPoints, c);
+    }
+
+    private void Whole(float* x, int m, float* c, Span<byte> scratch, int maxThreads)
+    {
+        int k = Weights.K, n = Weights.N;
+        long codesAt = RowBytes(m), restAt = codesAt + Align((long)m * k);
+        if (scratch.Length < restAt) throw TooSmall(scratch.Length, m);
+        fixed (byte* p = scratch)
+        {
+            var codes = new Span<byte>(p + codesAt, m * k);
+            var scales = new Span<float>(p, m);
+            var zeroPoints = new Span<int>(p + Align(4L * m), m);
+            RowQuantizer.Quantize(new(x, m * k), m, k, codes, scales, zeroPoints, maxThreads);
+            _product.Run(codes, m, scales, zeroPoints, new(c, m * n), scratch[(int)restAt..], maxThreads);
+        }
+    }
+}
