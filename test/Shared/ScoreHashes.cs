@@ -5,7 +5,7 @@ namespace MLNet.Quantization.Tests;
 
 /// <summary>
 /// Writes the hashes of final scores to the file that MLNET_QUANTIZATION_SCORE_HASHES names, where it names one, so that runs under
-/// other instructions, in other processes, can be held against each other. The first line lists the kernels that this machine can run.
+/// other instructions, in other processes, can be held against each other. The first lines list the kernels that this machine can run.
 /// </summary>
 internal static class ScoreHashes
 {
@@ -20,7 +20,7 @@ internal static class ScoreHashes
         lock (Gate)
         {
             if (!System.IO.File.Exists(File))
-                System.IO.File.WriteAllText(File, $"# kernels: {string.Join(' ', Int8Gemm.Kernels.Select(kernel => kernel.Name))}\n");
+                System.IO.File.WriteAllText(File, $"# kernels: {string.Join(' ', Int8Gemm.Kernels.Select(kernel => kernel.Name))}\n# float kernels: {string.Join(' ', FloatTier.Supported)}\n");
             System.IO.File.AppendAllText(File, $"{name} {hash}\n");
         }
         return hash;
