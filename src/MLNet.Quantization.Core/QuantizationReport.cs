@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text;
+using System.Text.Json;
 
 namespace MLNet.Quantization;
 
@@ -33,6 +35,55 @@ public sealed class QuantizationReport
         foreach (var row in rows) text.AppendLine(string.Join("  ", row.Select((cell, i) => cell.PadRight(widths[i]))).TrimEnd());
         text.Append(CultureInfo.InvariantCulture, $"{Layers.Count(l => l.IsInt8)} of {Layers.Count} layers are INT8; weights {WeightBytesBefore} -> {WeightBytesAfter} bytes.");
         return text.ToString();
+    }
+
+    /// <summary>
+    /// The same as JSON: an object with layers, weightBytesBefore and weightBytesAfter. What is not known is null; an infinite ratio is the
+    /// string "Infinity".
+    /// </summary>
+    public string ToJson()
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new() { Indented = true }))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("weightBytesBefore", WeightBytesBefore);
+            json.WriteNumber("weightBytesAfter", WeightBytesAfter);
+            json.WriteStartArray("layers");
+            foreach (var layer in Layers) Write(json, layer);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    private static void Write(Utf8JsonWriter json, QuantizedLayer layer)
+    {
+        json.WriteStartObject();
+        json.WriteString("name", layer.Name);
+        json.WriteString("operator", layer.Operator);
+        json.WriteBoolean("isInt8", layer.IsInt8);
+        json.WriteString("reason", layer.Reason);
+        json.WriteNumber("weightBytesBefore", layer.WeightBytesBefore);
+        json.WriteNumber("weightBytesAfter", layer.WeightBytesAfter);
+        WriteNumber(json, "inputMin", layer.InputMin);
+        WriteNumber(json, "inputMax", layer.InputMax);
+        WriteNumber(json, "inputScale", layer.InputScale);
+        WriteNumber(json, "inputZeroPoint", layer.InputZeroPoint);
+        WriteNumber(json, "clippedShare", layer.ClippedShare);
+        WriteNumber(json, "weightSignalToNoise", layer.WeightSignalToNoise);
+        json.WriteEndObject();
+    }
+
+    private static void WriteNumber<T>(Utf8JsonWriter json, string name, T? value) where T : struct, INumber<T>
+    {
+        if (value is not { } number) json.WriteNull(name);
+        else if (!T.IsFinite(number)) json.WriteString(name, T.IsNaN(number) ? "NaN" : T.IsPositive(number) ? "Infinity" : "-Infinity");
+        else
+        {
+            json.WritePropertyName(name);
+            json.WriteRawValue(number.ToString(null, CultureInfo.InvariantCulture));
+        }
     }
 
     private static string Text(IFormattable value) => value.ToString(value is float or double ? "G5" : null, CultureInfo.InvariantCulture);

@@ -5,6 +5,7 @@ namespace MLNet.Quantization.Calibration;
 /// another one's end e over n batches beginning with x₁ is f' = f + (1 - c)ⁿ·(e - x₁), so that merging parts in their order gives the
 /// average over all, up to rounding of double.
 /// </summary>
+/// <remarks>Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018, section 3.1.</remarks>
 internal sealed class MovingAverageObserver(double constant) : ActivationObserver
 {
     private double _constant = constant;

@@ -5,6 +5,10 @@ namespace MLNet.Quantization.Calibration;
 /// of fixed relative width: a bin is the upper 16 bits of a float32 (sign, exponent, 7 bits of mantissa), so that its ends are less
 /// than 1/128 apart. At most 65,536 counters, made in pages of 256; counts add up, so merging is exact in any order and grouping.
 /// </summary>
+/// <remarks>
+/// Bins of fixed relative width need no range beforehand and bound the error of every quantile: Masson, Rim, Lee, "DDSketch", 2019.
+/// Cutting tails by percentile: Wu et al., "Integer Quantization for Deep Learning Inference", 2020.
+/// </remarks>
 internal sealed class PercentileObserver(double percentile) : ActivationObserver
 {
     private const int PageSize = 256;

@@ -78,6 +78,8 @@ internal sealed class CalibrationTable
         if (later.ModelHash != ModelHash) throw new CalibrationException("Calibrations of different models cannot be merged.");
         if (later.Scheme != Scheme) throw new CalibrationException($"Calibrations with the schemes {Scheme} and {later.Scheme} cannot be merged.");
         var merged = FromBytes(ToBytes());
+        if (_statistics.Keys.FirstOrDefault(n => !later._statistics.ContainsKey(n)) is { } missing)
+            throw new CalibrationException($"Only one of the calibrations knows tensor '{missing}'.", missing);
         foreach (var (name, observer) in later._statistics)
         {
             if (!merged._statistics.TryGetValue(name, out var ours)) throw new CalibrationException($"Only one of the calibrations knows tensor '{name}'.", name);

@@ -16,10 +16,15 @@ internal sealed record CalibrationOptions
 
     public CalibrationMethod Method { get; init; } = CalibrationMethod.MinMax;
 
-    /// <summary>For <see cref="CalibrationMethod.Percentile"/>: the share of values, in percent, that the range holds; (0, 100].</summary>
+    /// <summary>
+    /// For <see cref="CalibrationMethod.Percentile"/>: the share of values, in percent, that the range holds; (0, 100]. The default cuts
+    /// 5 values in a million off at each end, which single outliers do not survive and signal does: at 8 bits shares of 99.99 to 99.9999
+    /// kept the accuracy of most networks (Wu et al., "Integer Quantization for Deep Learning Inference", 2020), and ONNX Runtime
+    /// uses the same.
+    /// </summary>
     public double Percentile { get; init; } = 99.999;
 
-    /// <summary>For <see cref="CalibrationMethod.MovingAverage"/>: the weight of the newest batch; (0, 1].</summary>
+    /// <summary>For <see cref="CalibrationMethod.MovingAverage"/>: the weight of the newest batch; (0, 1]. 0.01 is PyTorch's and ONNX Runtime's.</summary>
     public double AveragingConstant { get; init; } = 0.01;
 
     public QuantizationScheme Scheme { get; init; } = QuantizationScheme.Asymmetric;

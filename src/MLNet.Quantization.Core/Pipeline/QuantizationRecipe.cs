@@ -29,7 +29,10 @@ internal static class QuantizationRecipe
     private static QuantizedModel Quantize(PreparedModel model, Dictionary<string, ActivationChoice>? choices, WeightOptions options)
     {
         foreach (string name in options.ExcludedNodes)
-            if (!model.Graph.Nodes.Any(n => n.DisplayName == name)) throw new ArgumentException($"ExcludedNodes names '{name}', which the model does not have.", nameof(options));
+            if (!model.Graph.Nodes.Any(n => n.DisplayName == name))
+                throw new ArgumentException(
+                    $"ExcludedNodes names '{name}', which the prepared model does not have (a bias is added by the layer before it). Layers that can stay float: " +
+                    string.Join(", ", model.Graph.Nodes.Where(LinearLayer.IsCandidate).Select(n => $"'{n.DisplayName}'")) + ".", nameof(options));
         var layers = new List<QuantizedLayer>();
         return new(PlaceQuantizers.Apply(model.Graph, choices, options.Granularity, options.ExcludedNodes, layers), new(layers));
     }

@@ -160,6 +160,76 @@ public class QuantizationRecipeTests
     }
 
     [TestMethod]
+    public void ExcludedNodesStayFloatAndUnknownOnesAreNamed()
+    {
+        var model = PreparedModel.Prepare(Mlp());
+        var table = Calibrate(model, Random(9, Rows * Features));
+        var report = QuantizationRecipe.QuantizeStatic(model, table, new() { ExcludedNodes = ["dense1"] }).Report;
+        Assert.IsFalse(report.Layers[0].IsInt8);
+        Assert.AreEqual("excluded", report.Layers[0].Reason);
+        Assert.AreEqual(report.Layers[0].WeightBytesBefore, report.Layers[0].WeightBytesAfter);
+        Assert.IsTrue(report.Layers[1].IsInt8);
+        var e = Assert.ThrowsExactly<ArgumentException>(() => QuantizationRecipe.QuantizeDynamic(model, new() { ExcludedNodes = ["dense3"] }));
+        StringAssert.Contains(e.Message, "'dense3'");
+        StringAssert.Contains(e.Message, "'dense1', 'dense2'");
+    }
+
+    [TestMethod]
+    public void WhatIsAdjustedIsReported()
+    {
+        var graph = Mlp();
+        float[] weights = Random(1, Hidden * Features), bias = Random(2, Hidden);
+        weights.AsSpan(0, Features).Fill(1e-30f); // a channel as it is left by a folded normalization
+        bias[1] = 3e9f; // more than int32 holds at Sa · Sw
+        graph = graph with { Initializers = graph.Initializers.SetItem("w1", Tensor.Create(weights, Hidden, Features)).SetItem("b1", Tensor.Create(bias, Hidden)) };
+        var model = PreparedModel.Prepare(graph);
+        float[] data = Random(9, Rows * Features);
+        var quantized = QuantizationRecipe.QuantizeStatic(model, Calibrate(model, data));
+        StringAssert.Contains(quantized.Report.Layers[0].Reason, "1 weight scales floored at 2^-60");
+        StringAssert.Contains(quantized.Report.Layers[0].Reason, "weight scales enlarged so that sums fit int32");
+        float[] scores = Score(quantized.Compile(), data), real = Score(Program.Compile(model.Graph), data);
+        for (int i = 0; i < scores.Length; i++) Assert.AreEqual(real[i], scores[i], 0.01 * real.Max(MathF.Abs));
+    }
+
+    [TestMethod]
+    public void TheReportIsCompleteAsTextAndAsJson()
+    {
+        var model = PreparedModel.Prepare(Mlp());
+        var quantized = QuantizationRecipe.QuantizeStatic(model, Calibrate(model, Random(9, Rows * Features), new() { Method = CalibrationMethod.Percentile, Percentile = 90 }));
+        var layer = quantized.Report.Layers[0];
+        Assert.IsGreaterThan(0.05, layer.ClippedShare!.Value);
+        Assert.IsGreaterThan(30, layer.WeightSignalToNoise!.Value);
+        Assert.AreEqual(Hidden * Features + 4L * Hidden + 4L * Hidden, layer.WeightBytesAfter);
+        StringAssert.Contains(quantized.Report.ToString(), "2 of 2 layers are INT8");
+        using var json = System.Text.Json.JsonDocument.Parse(quantized.Report.ToJson());
+        var first = json.RootElement.GetProperty("layers")[0];
+        Assert.AreEqual("dense1", first.GetProperty("name").GetString());
+        Assert.AreEqual(layer.InputScale!.Value, first.GetProperty("inputScale").GetSingle());
+        Assert.AreEqual(layer.ClippedShare.Value, first.GetProperty("clippedShare").GetDouble());
+
+        // What a file tells is the same but for what only the quantization knew.
+        var read = QuantizedModel.FromGraph(quantized.Graph).Report.Layers[0];
+        Assert.AreEqual((layer.IsInt8, layer.WeightBytesBefore, layer.WeightBytesAfter, layer.InputMin, layer.InputMax, layer.InputScale, layer.InputZeroPoint),
+            (read.IsInt8, read.WeightBytesBefore, read.WeightBytesAfter, read.InputMin, read.InputMax, read.InputScale, read.InputZeroPoint));
+    }
+
+    [TestMethod]
+    public void RowsOfAnyLengthAreCalibratedTogether()
+    {
+        var graph = Mlp() with { Inputs = [new("x", ElementType.Float, new TensorShape(new Dimension("N"), new Dimension("T"), Features))], Nodes = [Node.Create("dense", "MatMul", ["x", "w"], ["y"])] };
+        graph = graph with { Initializers = graph.Initializers.Add("w", Tensor.Create(Random(3, Features * Classes), Features, Classes)) };
+        var model = PreparedModel.Prepare(graph);
+        var session = new CalibrationSession(model, CalibrationOptions.Default);
+        for (int length = 1; length < 6; length++)
+        {
+            using var run = session.Program.Rent([2, length, Features]);
+            run.Input<float>(0).Fill(length % 2 == 0 ? length : -length);
+            session.Observe(run, 2 * (length - 1));
+        }
+        Assert.AreEqual((-5f, 4f), session.Finish().Statistics["x"].Range());
+    }
+
+    [TestMethod]
     public void ABatchOfOneBecomesSymbolic()
     {
         var graph = Mlp() with { Inputs = [new("x", ElementType.Float, new TensorShape(1, Features))] };
