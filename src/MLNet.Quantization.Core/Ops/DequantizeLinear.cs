@@ -1,5 +1,7 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Ops;
 
@@ -46,12 +48,26 @@ internal sealed class DequantizeLinear : Operator
                 for (int at = 0; at < axes.Extent; at++)
                 {
                     int first = axes.IndexOf(outer, at, 0), step = axes.PerElement ? 1 : 0;
+                    if (!axes.PerElement && Span(q.Slice(i, axes.Inner), scales[first], zeros.IsEmpty ? 0 : int.CreateTruncating(zeros[first]), x.Slice(i, axes.Inner)))
+                    {
+                        i += axes.Inner;
+                        continue;
+                    }
                     for (int j = 0; j < axes.Inner; j++, i++)
                     {
                         int index = first + (j * step);
                         x[i] = scales[index] * unchecked(int.CreateTruncating(q[i]) - (zeros.IsEmpty ? 0 : int.CreateTruncating(zeros[index])));
                     }
                 }
+        }
+
+        /// <summary>False where codes are wider than 8 bits.</summary>
+        private static bool Span<T>(ReadOnlySpan<T> q, float scale, int zeroPoint, Span<float> x) where T : unmanaged
+        {
+            if (typeof(T) == typeof(byte)) Quantizer.Dequantize(MemoryMarshal.Cast<T, byte>(q), new(scale, zeroPoint), x);
+            else if (typeof(T) == typeof(sbyte)) Quantizer.Dequantize(MemoryMarshal.Cast<T, sbyte>(q), new(scale, zeroPoint), x);
+            else return false;
+            return true;
         }
     }
 }

@@ -1,4 +1,5 @@
 using MLNet.Quantization.Numerics;
+using MLNet.Quantization.Tests.Kernels;
 
 namespace MLNet.Quantization.Tests.Numerics;
 
@@ -60,6 +61,28 @@ public sealed class QuantizerTests
             Quantizer.Dequantize(Array.ConvertAll(all, c => (sbyte)c), new(scale, -5), values);
             Assert.AreEqual(scale * -123, values[128]);
         }
+    }
+
+    [TestMethod]
+    public void ValuesOfEveryLengthAgreeWithTheDefinition()
+    {
+        var random = new Random(10);
+        foreach (int n in (int[])[0, 1, 3, 15, 16, 17, 31, 33, 255, 257])
+            foreach (float scale in (float[])[1, 0.1f, 1e-30f, 1e38f])
+                foreach (int zeroPoint in (int[])[0, 1, 127, 128, 255])
+                {
+                    var codes = new byte[n];
+                    random.NextBytes(codes);
+                    using var unsigned = new GuardedMemory<byte>(codes);
+                    using var signed = new GuardedMemory<sbyte>(Array.ConvertAll(codes, c => unchecked((sbyte)c)));
+                    using var values = new GuardedMemory<float>(n);
+                    Quantizer.Dequantize(unsigned.Span, new(scale, zeroPoint), values.Span);
+                    for (int i = 0; i < n; i++) Assert.AreEqual(scale * (codes[i] - zeroPoint), values.Span[i]);
+                    Quantizer.Dequantize(signed.Span, new(scale, zeroPoint - 128), values.Span);
+                    for (int i = 0; i < n; i++) Assert.AreEqual(scale * (unchecked((sbyte)codes[i]) - (zeroPoint - 128)), values.Span[i]);
+                    Quantizer.Quantize(values.Span, new(scale, zeroPoint), unsigned.Span);
+                    Quantizer.Quantize(values.Span, new(scale, zeroPoint - 128), signed.Span);
+                }
     }
 
     [TestMethod]

@@ -32,7 +32,8 @@ internal static unsafe class Elementwise
             {
                 case 16: Map<TFunction, Lanes512, Vector512<float>, Vector512<int>>(function, px, py, x.Length); break;
                 case 8: Map<TFunction, Lanes256, Vector256<float>, Vector256<int>>(function, px, py, x.Length); break;
-                default: Map<TFunction, Lanes128, Vector128<float>, Vector128<int>>(function, px, py, x.Length); break;
+                case 4: Map<TFunction, Lanes128, Vector128<float>, Vector128<int>>(function, px, py, x.Length); break;
+                default: Map<TFunction, LanesScalar, float, int>(function, px, py, x.Length); break;
             }
         }
     }
@@ -66,7 +67,8 @@ internal static unsafe class Elementwise
             {
                 case 16: Combine<TFunction, Lanes512, Vector512<float>, Vector512<int>>(px, xStep, py, yStep, pz, z.Length); break;
                 case 8: Combine<TFunction, Lanes256, Vector256<float>, Vector256<int>>(px, xStep, py, yStep, pz, z.Length); break;
-                default: Combine<TFunction, Lanes128, Vector128<float>, Vector128<int>>(px, xStep, py, yStep, pz, z.Length); break;
+                case 4: Combine<TFunction, Lanes128, Vector128<float>, Vector128<int>>(px, xStep, py, yStep, pz, z.Length); break;
+                default: Combine<TFunction, LanesScalar, float, int>(px, xStep, py, yStep, pz, z.Length); break;
             }
         }
     }

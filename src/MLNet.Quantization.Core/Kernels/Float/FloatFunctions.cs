@@ -153,6 +153,41 @@ internal readonly struct SigmoidFunction : IUnaryFunction
     }
 }
 
+/// <summary>erf x = 2/√π · ∫ from 0 to x of e^(-t²) dt, within 1.2 units in the last place.</summary>
+/// <remarks>
+/// Up to 15/16, x + x · p(x²); beyond, 1 - e^(|x| · q(|x|)), since the logarithm of 1 - erf is smooth; from 4 on that is 1. p and q are
+/// least-maximum fits, of p's error 5e-10 and of q's effect on the result 3e-9, made from erf in 40 digits.
+/// </remarks>
+internal readonly struct ErfFunction : IUnaryFunction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TFloats Apply<L, TFloats, TInts>(TFloats x) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        var magnitude = L.FromBits(L.And(L.Bits(x), L.Create(int.MaxValue)));
+        var isSmall = L.Less(magnitude, L.Create(0.9375f));
+        // Beyond 15/16 the first form is not used; 1 keeps it from overflowing.
+        var s = L.Select(isSmall, L.Multiply(x, x), L.Create(1f));
+        var p = L.Create(8.29660858e-05f);
+        p = L.Fma(p, s, L.Create(-0.000812580576f));
+        p = L.Fma(p, s, L.Create(0.00519960001f));
+        p = L.Fma(p, s, L.Create(-0.0268588513f));
+        p = L.Fma(p, s, L.Create(0.11283686f));
+        p = L.Fma(p, s, L.Create(-0.376126319f));
+        p = L.Fma(p, s, L.Create(0.128379166f));
+        var small = L.Fma(x, p, x);
+        var t = L.Select(L.Less(L.Create(4f), magnitude), L.Create(4f), magnitude);
+        var q = L.Create(0.000214600703f);
+        q = L.Fma(q, t, L.Create(-0.0032200159f));
+        q = L.Fma(q, t, L.Create(0.0229061414f));
+        q = L.Fma(q, t, L.Create(-0.105287001f));
+        q = L.Fma(q, t, L.Create(-0.635699272f));
+        q = L.Fma(q, t, L.Create(-1.12852001f));
+        var large = L.Subtract(L.Create(1f), ExpFunction.Of<L, TFloats, TInts>(L.Multiply(q, t)));
+        large = L.Select(L.Less(x, L.Create(0f)), L.Subtract(L.Create(0f), large), large);
+        return L.Select(isSmall, small, large);
+    }
+}
+
 internal readonly struct AddFunction : IBinaryFunction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -52,7 +52,8 @@ internal static unsafe class FloatReductions
             {
                 case 16: Fold<TFunction, Lanes512, Vector512<float>, Vector512<int>>(p, x.Length, lanes); break;
                 case 8: Fold<TFunction, Lanes256, Vector256<float>, Vector256<int>>(p, x.Length, lanes); break;
-                default: Fold<TFunction, Lanes128, Vector128<float>, Vector128<int>>(p, x.Length, lanes); break;
+                case 4: Fold<TFunction, Lanes128, Vector128<float>, Vector128<int>>(p, x.Length, lanes); break;
+                default: Fold<TFunction, LanesScalar, float, int>(p, x.Length, lanes); break;
             }
         }
         for (int half = VirtualLanes / 2; half > 0; half /= 2)
@@ -75,7 +76,7 @@ internal static unsafe class FloatReductions
     }
 
     private static float One<TFunction>(float x, float y) where TFunction : struct, IBinaryFunction =>
-        TFunction.Apply<Lanes128, Vector128<float>, Vector128<int>>(Vector128.CreateScalar(x), Vector128.CreateScalar(y)).ToScalar();
+        TFunction.Apply<LanesScalar, float, int>(x, y);
 
     private readonly struct MaxFunction : IBinaryFunction
     {

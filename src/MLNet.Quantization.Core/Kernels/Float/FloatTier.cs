@@ -22,12 +22,13 @@ internal sealed class FloatTier
 
     public bool IsSupported { get; }
 
-    /// <summary>Every tier there is, best first. The last one runs everywhere, through the base library where there are no vectors.</summary>
+    /// <summary>Every tier there is, best first. The last one runs everywhere.</summary>
     public static IReadOnlyList<FloatTier> All { get; } =
     [
         new("avx512", 16, Vector512.IsHardwareAccelerated),
         new("avx2", 8, Vector256.IsHardwareAccelerated),
-        new("vector128", 4, true),
+        new("vector128", 4, Vector128.IsHardwareAccelerated),
+        new("scalar", 1, true),
     ];
 
     /// <summary>The tiers that this process can run, best first.</summary>
@@ -47,7 +48,7 @@ internal sealed class FloatTier
         if (Supported.FirstOrDefault(t => t.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } tier) return tier;
         bool exists = All.Any(t => t.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
         throw new PlatformNotSupportedException(
-            $"The float kernel '{name}' (environment variable {Variable}) {(exists ? "cannot run on this processor" : "does not exist")}; this processor can run: {string.Join(", ", Supported.Select(t => t.Name))}.");
+            $"The float kernel '{name}' (environment variable {Variable}) {(exists ? "cannot run here" : "does not exist")}; this process can run: {string.Join(", ", Supported.Select(t => t.Name))}.");
     }
 
     public override string ToString() => Name;

@@ -22,7 +22,8 @@ internal static unsafe class FloatTile
     {
         16 => &Run<Lanes512, Vector512<float>, Vector512<int>>,
         8 => &Run<Lanes256, Vector256<float>, Vector256<int>>,
-        _ => &Run<Lanes128, Vector128<float>, Vector128<int>>,
+        4 => &Run<Lanes128, Vector128<float>, Vector128<int>>,
+        _ => &Run<LanesScalar, float, int>,
     };
 
     private static void Run<TLanes, TFloats, TInts>(Arguments* t) where TLanes : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged

@@ -22,6 +22,18 @@ public sealed class FloatFunctionTests
     public void Sigmoid() => Check(new SigmoidFunction(), x => 1 / (1 + Math.Exp(-x)), 2.5);
 
     [TestMethod]
+    public void Erf() => Check(new ErfFunction(), NaiveErf, 1.2);
+
+    /// <summary>2/√π · e^(-x²) · Σ 2^n · x^(2n+1) / (1 · 3 · ... · (2n+1)), all of whose terms have one sign; from 6 on it is ±1 in double.</summary>
+    private static double NaiveErf(double x)
+    {
+        if (double.IsNaN(x) || Math.Abs(x) > 6) return double.IsNaN(x) ? x : Math.Sign(x);
+        double term = x, sum = x;
+        for (int n = 1; Math.Abs(term) > Math.Abs(sum) * 1e-17; n++) sum += term *= 2 * x * x / (2 * n + 1);
+        return 2 / Math.Sqrt(Math.PI) * Math.Exp(-x * x) * sum;
+    }
+
+    [TestMethod]
     public void Relu() => Check(new ReluFunction(), x => x < 0 ? 0 : x, 0);
 
     [TestMethod]
@@ -161,6 +173,30 @@ public sealed class FloatFunctionTests
     {
         var e = Assert.ThrowsExactly<PlatformNotSupportedException>(() => FloatTier.Find("mmx"));
         StringAssert.Contains(e.Message, "mmx");
-        StringAssert.Contains(e.Message, "vector128");
+        StringAssert.Contains(e.Message, "scalar");
+        StringAssert.Contains(e.Message, FloatTier.Variable);
+        foreach (var tier in FloatTier.All)
+        {
+            if (tier.IsSupported) Assert.AreSame(tier, FloatTier.Find(tier.Name.ToUpperInvariant()));
+            else StringAssert.Contains(Assert.ThrowsExactly<PlatformNotSupportedException>(() => FloatTier.Find(tier.Name)).Message, "cannot run here");
+        }
+    }
+
+    [TestMethod]
+    public void NothingPastTheEndIsTouched()
+    {
+        foreach (var tier in FloatTier.Supported)
+            foreach (int n in (int[])[0, 1, 3, 15, 16, 17, 33, 255, 257])
+            {
+                using var x = new GuardedMemory<float>(n);
+                using var y = new GuardedMemory<float>(n);
+                using var z = new GuardedMemory<float>(n);
+                x.Span.Fill(0.5f);
+                Elementwise.Map(new ErfFunction(), x.Span, y.Span, tier);
+                Elementwise.Combine<AddFunction>(x.Span, y.Span, z.Span, tier);
+                FloatReductions.LogSoftmax(x.Span, y.Span, z.Span, tier);
+                FloatReductions.Softmax(x.Span, z.Span, tier);
+                if (n > 0) Assert.AreEqual(1f / n, z.Span[n - 1]);
+            }
     }
 }

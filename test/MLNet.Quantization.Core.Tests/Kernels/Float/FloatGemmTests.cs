@@ -29,6 +29,24 @@ public sealed class FloatGemmTests
     }
 
     [TestMethod]
+    public void NothingPastTheEndIsTouched()
+    {
+        var random = new Random(9);
+        foreach (var tier in FloatTier.Supported)
+            foreach (var (m, k, n) in (ReadOnlySpan<(int, int, int)>)[(1, 1, 1), (3, 255, 15), (7, 17, 33), (97, 5, 257), (6, 16, 64), (2, 0, 3)])
+                foreach (bool transposed in (bool[])[false, true])
+                {
+                    float[] values = Values(random, m * k), weights = Values(random, k * n), offsets = Values(random, n);
+                    using var a = new GuardedMemory<float>(values);
+                    using var b = new GuardedMemory<float>(weights);
+                    using var bias = new GuardedMemory<float>(offsets);
+                    using var c = new GuardedMemory<float>(m * n);
+                    FloatGemm.Multiply(a.Span, m, FloatGemm.Pack(b.Span, k, n, transposed, tier), bias.Span, c.Span, 2);
+                    Assert.IsTrue(c.Span.SequenceEqual(Naive(values, weights, offsets, m, k, n, transposed)), $"{tier} [{m}, {k}, {n}] {transposed}");
+                }
+    }
+
+    [TestMethod]
     public void ThreadsAndBatchesDoNotChangeABit()
     {
         var random = new Random(8);
