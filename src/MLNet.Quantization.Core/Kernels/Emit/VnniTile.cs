@@ -14,7 +14,10 @@ internal sealed class VnniTile
     private const int Unroll = 4;
 
     /// <summary>How far ahead weights are asked for: about the time that the second-level cache takes to answer.</summary>
-    private const int PrefetchBytes = 1024;
+    private const int PrefetchBytes = 2048;
+
+    /// <summary>The same for a row or two, which pass through weights at the speed of the third-level cache or of memory.</summary>
+    private const int FarPrefetchBytes = 4096;
 
     private const int VectorBytes = 64;
 
@@ -128,8 +131,8 @@ internal sealed class VnniTile
     {
         int loaded = _shape.WeightRegisters, broadcasts = Math.Min(4, _free.Length - loaded);
         AssemblerMemoryOperand Weights(int v) => __zmmword_ptr[_weights + (((u * _shape.Vectors) + v) * VectorBytes)];
-        for (int v = 0; v < _shape.Vectors; v++)
-            _code.prefetcht0(__byte_ptr[_weights + ((((u * _shape.Vectors) + v) * VectorBytes) + PrefetchBytes)]);
+        int ahead = _shape.Rows <= 2 ? FarPrefetchBytes : PrefetchBytes;
+        for (int v = 0; v < _shape.Vectors; v++) _code.prefetcht0(__byte_ptr[_weights + (((u * _shape.Vectors) + v) * VectorBytes) + ahead]);
         for (int v = 0; v < loaded; v++) _code.vmovdqu32(_free[v], Weights(v));
         for (int r = 0; r < _shape.Rows; r++)
         {

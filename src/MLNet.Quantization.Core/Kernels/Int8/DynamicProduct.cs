@@ -7,10 +7,7 @@ namespace MLNet.Quantization.Kernels;
 /// (<see cref="FloatProduct"/>, whose bytes these are). Where the rows fall into blocks, a block's codes are made right before its product,
 /// and so are still in the cache. Immutable, for any number of threads.
 /// </summary>
-/// <param name="weights">w [k, n].</param>
-/// <param name="columnScales">Sw: n, or 1 for all columns.</param>
-/// <param name="bias">n, or empty for none.</param>
-internal sealed unsafe class DynamicProduct(Int8Weights weights, ReadOnlySpan<float> columnScales, ReadOnlySpan<float> bias)
+internal sealed unsafe class DynamicProduct
 {
     /// <summary>Codes of a block: they share the second-level cache with the weights that pass.</summary>
     private const int BlockBytes = 128 << 10;
@@ -18,7 +15,21 @@ internal sealed unsafe class DynamicProduct(Int8Weights weights, ReadOnlySpan<fl
     /// <summary>Fits tiles of 6, 8 and 12 rows.</summary>
     private const int RowUnit = 24;
 
-    private readonly FloatProduct _product = new(weights, columnScales, bias);
+    private const int MostSmallRows = 4;
+
+    private readonly FloatProduct _product;
+
+    /// <summary>Up to so many rows are one block: known beforehand, since a small product takes less time than to find out.</summary>
+    private readonly int _smallRows;
+
+    /// <param name="weights">w [k, n].</param>
+    /// <param name="columnScales">Sw: n, or 1 for all columns.</param>
+    /// <param name="bias">n, or empty for none.</param>
+    public DynamicProduct(Int8Weights weights, ReadOnlySpan<float> columnScales, ReadOnlySpan<float> bias)
+    {
+        _product = new(weights, columnScales, bias);
+        while (_smallRows < MostSmallRows && IsBlocked(_smallRows + 1) && BlockRows(_smallRows + 1) == _smallRows + 1) _smallRows++;
+    }
 
     private Int8Weights Weights => _product.Weights;
 
@@ -52,7 +63,12 @@ internal sealed unsafe class DynamicProduct(Int8Weights weights, ReadOnlySpan<fl
         {
             byte* scratch = (byte*)(((nint)work + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment);
             long bytes = workspace.Length - (scratch - work);
-            if (!IsBlocked(m))
+            if (m <= _smallRows)
+            {
+                if (bytes < LaneBytes(m)) throw TooSmall(workspace.Length, m);
+                Block(px, m, pc, scratch);
+            }
+            else if (!IsBlocked(m))
             {
                 Whole(px, m, pc, new(scratch, (int)Math.Max(0, bytes)), maxThreads);
             }
@@ -62,8 +78,7 @@ internal sealed unsafe class DynamicProduct(Int8Weights weights, ReadOnlySpan<fl
                 long lanes = bytes / LaneBytes(rows);
                 if (lanes < 1) throw TooSmall(workspace.Length, m);
                 var body = new Body(this, px, m, rows, pc, scratch);
-                if (blocks == 1) body.Run(0, 0);
-                else WorkerPool.Run(ref body, blocks, (int)Math.Min(Parallelism.Resolve(maxThreads), lanes));
+                WorkerPool.Run(ref body, blocks, (int)Math.Min(Parallelism.Resolve(maxThreads), lanes));
             }
         }
         GC.KeepAlive(this);
