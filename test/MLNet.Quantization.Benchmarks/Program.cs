@@ -8,12 +8,15 @@ switch (args.FirstOrDefault())
         return GemmBenchmark.Run(args[1..]);
     case "peak":
         return PeakBenchmark.Run();
+    case "verify":
+        return VerifyCommand.Run(args[1..]);
     default:
         Console.Error.WriteLine(
             """
             dotnet run -c Release --project test/MLNet.Quantization.Benchmarks -- COMMAND
               gemm [--threads N] [--quick] [--json FILE] [--shape M,N,K]   the INT8 product beside ONNX Runtime's
               peak                                                         what the processor can do: multiplications and memory
+              verify [COUNT]                                               COUNT random products on every kernel against the definition
             """);
         return 2;
 }
