@@ -82,16 +82,34 @@ internal static unsafe class FloatGemm
     internal static void PackInto(ReadOnlySpan<float> b, int k, int n, bool transposed, float* packed, FloatTier tier)
     {
         int width = PanelWidth(tier);
-        for (int column = 0; column < n; column += width)
+        fixed (float* from = b)
         {
-            int columns = Math.Min(width, n - column);
-            for (int l = 0; l < k; l++, packed += width)
+            for (int column = 0; column < n; column += width, packed += (long)k * width)
             {
-                if (transposed)
-                    for (int j = 0; j < columns; j++) packed[j] = b[(int)((((long)column + j) * k) + l)];
-                else
-                    b.Slice((int)(((long)l * n) + column), columns).CopyTo(new Span<float>(packed, columns));
-                new Span<float>(packed + columns, width - columns).Clear();
+                int columns = Math.Min(width, n - column);
+                if (transposed) PackTransposed(from + ((long)column * k), k, columns, packed, width);
+                for (int l = 0; l < k; l++)
+                {
+                    float* row = packed + ((long)l * width);
+                    if (!transposed) new ReadOnlySpan<float>(from + ((long)l * n) + column, columns).CopyTo(new Span<float>(row, columns));
+                    new Span<float>(row + columns, width - columns).Clear();
+                }
+            }
+        }
+    }
+
+    /// <summary>Few steps of k at a time, so that the rows that are written stay in the first-level cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackTransposed(float* b, int k, int columns, float* packed, int width)
+    {
+        const int Block = 16;
+        for (int first = 0; first < k; first += Block)
+        {
+            int count = Math.Min(Block, k - first);
+            for (int j = 0; j < columns; j++)
+            {
+                float* from = b + ((long)j * k) + first, to = packed + ((long)first * width) + j;
+                for (int l = 0; l < count; l++, to += width) *to = from[l];
             }
         }
     }

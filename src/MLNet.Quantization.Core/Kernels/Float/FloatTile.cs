@@ -61,12 +61,28 @@ internal static unsafe class FloatTile
             a++;
             if (TRows.Value > 3) a3++;
         }
-        Put<TLanes, TFloats, TInts>(t, 0, s0, u0);
-        if (TRows.Value > 1) Put<TLanes, TFloats, TInts>(t, 1, s1, u1);
-        if (TRows.Value > 2) Put<TLanes, TFloats, TInts>(t, 2, s2, u2);
-        if (TRows.Value > 3) Put<TLanes, TFloats, TInts>(t, 3, s3, u3);
-        if (TRows.Value > 4) Put<TLanes, TFloats, TInts>(t, 4, s4, u4);
-        if (TRows.Value > 5) Put<TLanes, TFloats, TInts>(t, 5, s5, u5);
+        bool isWhole = t->Columns == 2 * TLanes.Count;
+        if (isWhole && t->Bias is not null)
+        {
+            TFloats v = TLanes.Load(t->Bias), w = TLanes.Load(t->Bias + TLanes.Count);
+            (s0, u0) = (TLanes.Add(s0, v), TLanes.Add(u0, w));
+            (s1, u1) = (TLanes.Add(s1, v), TLanes.Add(u1, w));
+            (s2, u2) = (TLanes.Add(s2, v), TLanes.Add(u2, w));
+            (s3, u3) = (TLanes.Add(s3, v), TLanes.Add(u3, w));
+            (s4, u4) = (TLanes.Add(s4, v), TLanes.Add(u4, w));
+            (s5, u5) = (TLanes.Add(s5, v), TLanes.Add(u5, w));
+        }
+        // A sum that lived on across a call would be kept in memory throughout the loop above: everything is stored before the only call.
+        float* padded = stackalloc float[2 * 6 * TLanes.Count];
+        float* c = isWhole ? t->C : padded;
+        long step = isWhole ? t->N : 2 * TLanes.Count;
+        Put<TLanes, TFloats, TInts>(c, s0, u0);
+        if (TRows.Value > 1) Put<TLanes, TFloats, TInts>(c + step, s1, u1);
+        if (TRows.Value > 2) Put<TLanes, TFloats, TInts>(c + (2 * step), s2, u2);
+        if (TRows.Value > 3) Put<TLanes, TFloats, TInts>(c + (3 * step), s3, u3);
+        if (TRows.Value > 4) Put<TLanes, TFloats, TInts>(c + (4 * step), s4, u4);
+        if (TRows.Value > 5) Put<TLanes, TFloats, TInts>(c + (5 * step), s5, u5);
+        if (!isWhole) Narrow(t, padded, 2 * TLanes.Count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -78,20 +94,21 @@ internal static unsafe class FloatTile
         u = TLanes.Fma(x, w, u);
     }
 
-    [SkipLocalsInit]
-    private static void Put<TLanes, TFloats, TInts>(Arguments* t, int row, TFloats s, TFloats u)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put<TLanes, TFloats, TInts>(float* c, TFloats s, TFloats u)
         where TLanes : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
-        float* c = t->C + ((long)row * t->N);
-        if (t->Columns == 2 * TLanes.Count)
+        TLanes.Store(s, c);
+        TLanes.Store(u, c + TLanes.Count);
+    }
+
+    /// <summary>The columns that there are of a padded tile, and their bias.</summary>
+    private static void Narrow(Arguments* t, float* padded, int width)
+    {
+        for (int row = 0; row < t->Rows; row++)
         {
-            TLanes.Store(t->Bias is null ? s : TLanes.Add(s, TLanes.Load(t->Bias)), c);
-            TLanes.Store(t->Bias is null ? u : TLanes.Add(u, TLanes.Load(t->Bias + TLanes.Count)), c + TLanes.Count);
-            return;
+            float* c = t->C + ((long)row * t->N), sums = padded + (row * width);
+            for (int j = 0; j < t->Columns; j++) c[j] = t->Bias is null ? sums[j] : sums[j] + t->Bias[j];
         }
-        float* sums = stackalloc float[2 * TLanes.Count];
-        TLanes.Store(s, sums);
-        TLanes.Store(u, sums + TLanes.Count);
-        for (int j = 0; j < t->Columns; j++) c[j] = t->Bias is null ? sums[j] : sums[j] + t->Bias[j];
     }
 }
