@@ -16,10 +16,12 @@ internal sealed class Program
     /// <summary>Constants of at most this many elements stay known to shape inference (targets of Reshape, axes, ...).</summary>
     private const int SmallConstant = 1024;
 
+    private readonly ElementType[] _outputTypes;
     private ImmutableArray<ProgramPlan> _plans = [];
 
-    private Program(ModelGraph graph, ProgramOptions options, int opset, PreparedNode[] nodes, Dictionary<string, ValueFact> constants)
+    private Program(ModelGraph graph, ProgramOptions options, int opset, PreparedNode[] nodes, Dictionary<string, ValueFact> constants, ElementType[] outputTypes)
     {
+        _outputTypes = outputTypes;
         Graph = graph;
         Options = options;
         Opset = opset;
@@ -31,9 +33,15 @@ internal sealed class Program
 
     public ImmutableArray<ValueInfo> Outputs => Graph.Outputs;
 
+    /// <summary>The element type of an output as the operators give it, whatever the file declares.</summary>
+    public ElementType OutputType(int index) => _outputTypes[index];
+
     internal ModelGraph Graph { get; }
 
     internal ProgramOptions Options { get; }
+
+    /// <summary>Threads that one run may keep busy; 0 for the process-wide maximum.</summary>
+    public int MaxThreads => Options.MaxThreads;
 
     internal int Opset { get; }
 
@@ -54,7 +62,7 @@ internal sealed class Program
         var nodes = Array.ConvertAll([.. graph.Nodes], node => PreparedNode.Make(node, opset, facts, new SubgraphCompiler(facts, options)));
         var constants = graph.Initializers.ToDictionary(i => i.Key, i => ValueFact.Of(i.Value), StringComparer.Ordinal);
         foreach (string name in NotReadAtRun(graph, nodes)) constants[name] = constants[name] with { Value = null };
-        return new(graph with { Initializers = graph.Initializers.Clear() }, options, opset, nodes, constants);
+        return new(graph with { Initializers = graph.Initializers.Clear() }, options, opset, nodes, constants, [.. graph.Outputs.Select(o => facts[o.Name].Type)]);
     }
 
     /// <summary>True where the rows of input <paramref name="input"/> may be handed in sparse form (<see cref="ProgramRun.UseSparse"/>).</summary>

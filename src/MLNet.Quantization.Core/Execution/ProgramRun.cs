@@ -52,6 +52,8 @@ internal sealed unsafe class ProgramRun : IDisposable
     /// <summary>The result of the last <see cref="Execute"/>. Row-major; overwritten by the next one.</summary>
     public ReadOnlySpan<T> Output<T>(int index) where T : unmanaged => _values[_outputs[index]].Read<T>();
 
+    public int[] InputShape(int index) => _values[_inputs[index]].Dims;
+
     public int[] OutputShape(int index) => _values[_outputs[index]].Dims;
 
     /// <summary>Bytes that this run holds: values and workspace, without constants and packed weights.</summary>
@@ -80,11 +82,12 @@ internal sealed unsafe class ProgramRun : IDisposable
 
     /// <summary>Computes the outputs from the inputs.</summary>
     /// <param name="tap">Sees the values named in <see cref="ProgramOptions.Watched"/>.</param>
-    public void Execute(IValueTap? tap = null)
+    /// <param name="maxThreads">Threads to keep busy; null: as the program's options say.</param>
+    public void Execute(IValueTap? tap = null, int? maxThreads = null)
     {
         var workspace = new Span<byte>(_arena + _plan.Memory.ArenaBytes, checked((int)_plan.Memory.WorkspaceBytes));
         ReadOnlySpan<TensorView> arguments = _arguments;
-        int threads = _plan.Program.Options.MaxThreads, watched = 0;
+        int threads = maxThreads ?? _plan.Program.Options.MaxThreads, watched = 0;
         Report(tap, -1, ref watched);
         for (int i = 0; i < _steps.Length; i++)
         {

@@ -1,0 +1,191 @@
+using System.IO.Compression;
+using Microsoft.ML;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Onnx;
+using static MLNet.Quantization.Tests.Plugin.TestModels;
+
+namespace MLNet.Quantization.Tests.Plugin;
+
+/// <summary>What is wrong is named, by the right type of error, before long work.</summary>
+[TestClass]
+public sealed class BadInputTests
+{
+    private readonly MLContext _mlContext = new(seed: 1);
+
+    private QuantizationCatalog Catalog => _mlContext.Quantization();
+
+    private static readonly QuantizeWeightsEstimator.Options Static = new() { Activations = ActivationQuantization.Static };
+
+    [TestMethod]
+    public void AMissingFile() => StringAssert.Contains(Assert.ThrowsExactly<FileNotFoundException>(() => OnnxModel.Load("nowhere/model.onnx")).Message, "nowhere/model.onnx");
+
+    [TestMethod]
+    public void NotOnnx() => Assert.ThrowsExactly<ModelFormatException>(() => OnnxModel.Load("this is not a model at all"u8.ToArray()));
+
+    [TestMethod]
+    public void AnEmptyStream() => Assert.ThrowsExactly<ModelFormatException>(() => OnnxModel.Load(new MemoryStream()));
+
+    [TestMethod]
+    public void TruncatedAnywhere()
+    {
+        byte[] bytes = MlpBytes();
+        for (int length = 0; length < bytes.Length; length += 7)
+        {
+            byte[] cut = bytes[..length];
+            Assert.Throws<QuantizationException>(() => Catalog.QuantizeWeights(OnnxModel.Load(cut).Bind(inputs: null)).Fit(_mlContext.View(Rows(1))), $"{length} bytes");
+        }
+    }
+
+    [TestMethod]
+    public void AnUnknownOperator()
+    {
+        var graph = MlpGraph();
+        var model = new OnnxModel(graph with { Nodes = graph.Nodes.SetItem(1, Node.Create("odd", "Unheard", ["h"], ["r"])) }).Bind(inputs: [("data", "Features")]);
+        var e = Assert.ThrowsExactly<UnsupportedOperatorException>(() => Catalog.QuantizeWeights(model).Fit(_mlContext.View(Rows(1))));
+        Assert.AreEqual("odd", e.NodeName);
+        Assert.AreEqual("Unheard", e.OperatorType);
+        StringAssert.Contains(e.Message, "Gemm");
+    }
+
+    [TestMethod]
+    public void ACyclicGraph()
+    {
+        var graph = MlpGraph();
+        byte[] bytes = OnnxWriter.Write(graph with { Nodes = graph.Nodes.SetItem(0, Node.Create("dense1", "Gemm", ["r", "w1", "b1"], ["h"])) });
+        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() => OnnxModel.Load(bytes)).Message, "cycle");
+    }
+
+    [TestMethod]
+    public void AMissingColumn()
+    {
+        var data = _mlContext.Data.LoadFromEnumerable([new { Other = 1f }]);
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => Catalog.QuantizeWeights(Mlp()).Fit(data)).Message, "'Features'");
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => Catalog.CalibrateActivations(Mlp()).Fit(data)).Message, "'Features'");
+        var fitted = Catalog.QuantizeWeights(Mlp()).Fit(_mlContext.View(Rows(1)));
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => fitted.Transform(data)).Message, "Other");
+        // In a chain it is found before the first stage is fitted.
+        var chain = _mlContext.Transforms.CopyColumns("A", "Other").Append(Catalog.QuantizeWeights(Mlp()));
+        StringAssert.Contains(Assert.Throws<Exception>(() => chain.Fit(data)).Message, "'Features'");
+    }
+
+    [TestMethod]
+    public void AColumnOfTheWrongLength()
+    {
+        var data = _mlContext.Transforms.Concatenate("Features", "Features", "Label").Fit(_mlContext.View(Rows(2))).Transform(_mlContext.View(Rows(2)));
+        var e = Assert.Throws<ArgumentException>(() => Catalog.QuantizeWeights(Mlp()).Fit(data));
+        StringAssert.Contains(e.Message, "13");
+        StringAssert.Contains(e.Message, "12");
+    }
+
+    [TestMethod]
+    public void AnEmptyCalibrationSet() =>
+        StringAssert.Contains(Assert.ThrowsExactly<CalibrationException>(() => Catalog.CalibrateActivations(Mlp()).Fit(_mlContext.View([]))).Message, "empty");
+
+    [TestMethod]
+    [DataRow(float.NaN)]
+    [DataRow(float.NegativeInfinity)]
+    public void CalibrationDataThatIsNotFinite(float value)
+    {
+        var rows = Rows(300);
+        rows[270].Features[4] = value;
+        var e = Assert.ThrowsExactly<CalibrationException>(() => Catalog.CalibrateActivations(Mlp()).Fit(_mlContext.View(rows)));
+        Assert.AreEqual(270, e.Row);
+        Assert.AreEqual("data", e.TensorName);
+    }
+
+    [TestMethod]
+    public void StaticWithoutCalibration()
+    {
+        var data = _mlContext.View(Rows(20));
+        StringAssert.Contains(Assert.ThrowsExactly<CalibrationException>(() => Catalog.QuantizeWeights(Mlp(), Static).Fit(data)).Message, "CalibrateActivations");
+        // In the wrong order: before any row is read.
+        bool isRead = false;
+        IEnumerable<Row> Watched()
+        {
+            isRead = true;
+            yield return Rows(1)[0];
+        }
+        var chain = Catalog.QuantizeWeights(Mlp(), Static).Append(Catalog.CalibrateActivations(Mlp()));
+        Assert.ThrowsExactly<CalibrationException>(() => _mlContext.Transforms.CopyColumns("A", "Label").Append(chain).Fit(_mlContext.View(Watched())));
+        Assert.IsFalse(isRead);
+    }
+
+    [TestMethod]
+    public void TheCalibrationOfAnotherModel()
+    {
+        var data = _mlContext.View(Rows(20));
+        var chain = Catalog.CalibrateActivations(Mlp(seed: 1)).Append(Catalog.QuantizeWeights(Mlp(seed: 50), Static));
+        StringAssert.Contains(Assert.ThrowsExactly<CalibrationException>(() => chain.Fit(data)).Message, "another model");
+    }
+
+    [TestMethod]
+    public void ExcludedNodesThatAreNotThere() => StringAssert.Contains(
+        Assert.Throws<ArgumentException>(() => Catalog.QuantizeWeights(Mlp(), new() { ExcludedNodes = ["dense9"] }).Fit(_mlContext.View(Rows(1)))).Message, "dense9");
+
+    [TestMethod]
+    public void OptionsOutsideTheirRange()
+    {
+        Assert.Throws<ArgumentOutOfRangeException>(() => Catalog.CalibrateActivations(Mlp(), new() { Percentile = 0 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Catalog.CalibrateActivations(Mlp(), new() { AveragingConstant = double.NaN }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Catalog.CalibrateActivations(Mlp(), new() { NumberOfThreads = 0 }));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Catalog.QuantizeWeights(Mlp(), new() { Granularity = (WeightGranularity)9 }));
+        Assert.Throws<ArgumentNullException>(() => Catalog.QuantizeWeights(null!));
+    }
+
+    [TestMethod]
+    public void ACalibrationThatIsCancelled()
+    {
+        using var source = new CancellationTokenSource();
+        IEnumerable<Row> Endless()
+        {
+            for (int i = 0; ; i++)
+            {
+                if (i == 1000) source.Cancel();
+                yield return Rows(1)[0];
+            }
+        }
+        Assert.Throws<OperationCanceledException>(() => Catalog.CalibrateActivations(Mlp(), new() { CancellationToken = source.Token }).Fit(_mlContext.View(Endless())));
+    }
+
+    [TestMethod]
+    [DataRow("Model.onnx")]
+    [DataRow("Columns")]
+    public void ADamagedZip(string entryName)
+    {
+        var data = _mlContext.View(Rows(5));
+        using var folder = new TemporaryFolder();
+        string zip = folder.File("model.zip");
+        _mlContext.Model.Save(Catalog.QuantizeWeights(Mlp()).Fit(data), data.Schema, zip);
+        byte[] whole = File.ReadAllBytes(zip);
+
+        using (var archive = ZipFile.Open(zip, ZipArchiveMode.Update))
+        {
+            var entry = archive.Entries.Single(e => e.Name == entryName);
+            using var stream = entry.Open();
+            stream.Position = stream.Length / 2;
+            stream.WriteByte(0x5A);
+        }
+        var e = Assert.Throws<Exception>(() => _mlContext.Model.Load(zip, out _));
+        Assert.IsInstanceOfType<ModelFormatException>(Innermost(e), e.ToString());
+        StringAssert.Contains(Innermost(e).Message, entryName);
+
+        File.WriteAllBytes(zip, whole[..(whole.Length / 2)]);
+        Assert.Throws<Exception>(() => _mlContext.Model.Load(zip, out _));
+    }
+
+    private static Exception Innermost(Exception e)
+    {
+        for (var at = e; at is not null; at = at.InnerException)
+            if (at is QuantizationException) return at;
+        return e;
+    }
+
+    [TestMethod]
+    public void AnExportThatCannotBeWrittenLeavesNothing()
+    {
+        using var folder = new TemporaryFolder();
+        var model = Catalog.QuantizeWeights(Mlp()).Fit(_mlContext.View(Rows(5)));
+        Assert.Throws<IOException>(() => model.SaveAsOnnx(Path.Combine(folder.Path, "missing", "model.onnx")));
+        Assert.IsEmpty(Directory.EnumerateFileSystemEntries(folder.Path));
+    }
+}
