@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using MLNet.Quantization.Calibration;
+using MLNet.Quantization.Pipeline;
 
 namespace MLNet.Quantization;
 
@@ -18,6 +19,8 @@ public sealed partial class ActivationCalibrationTransformer : ITransformer
         _column = column;
         _table = table;
     }
+
+    internal CalibrationTable ReadTable() => CalibrationTable.FromBytes(_table);
 
     /// <inheritdoc/>
     public bool IsRowToRowMapper => true;

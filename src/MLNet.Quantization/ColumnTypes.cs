@@ -40,11 +40,12 @@ internal static class ColumnTypes
         _ => [],
     };
 
+    /// <summary>A key is refused: it counts from 1, which a model does not know. MapKeyToValue or MapKeyToVector make numbers of it.</summary>
     /// <exception cref="ArgumentException">The column cannot be read as the tensor without changing values.</exception>
-    public static void CheckSource(string column, DataViewType item, ElementType type, string tensor)
+    public static void CheckSource(string column, DataViewType item, bool isKey, ElementType type, string tensor)
     {
-        if (Sources(type).Contains(item.RawType)) return;
+        if (!isKey && Sources(type).Contains(item.RawType)) return;
         throw new ArgumentException(
-            $"Column '{column}' holds {item}; input '{tensor}' of the model is {type}. Supported: columns of {string.Join(", ", Sources(type).Select(t => t.Name))}.");
+            $"Column '{column}' holds {(isKey ? $"keys ({item})" : item)}; input '{tensor}' of the model is {type}. Supported: columns of {string.Join(", ", Sources(type).Select(t => t.Name))}, no keys.");
     }
 }

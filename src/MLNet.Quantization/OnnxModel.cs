@@ -21,6 +21,7 @@ public sealed class OnnxModel
 
     private OnnxModel(ModelGraph graph, Lazy<PreparedModel> prepared, IReadOnlyDictionary<string, string> columns)
     {
+        if (graph.Inputs.IsEmpty) throw new ModelFormatException("The model has no inputs: there is nothing to score.");
         Graph = graph;
         _prepared = prepared;
         _columns = columns;

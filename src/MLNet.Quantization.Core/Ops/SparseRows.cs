@@ -20,6 +20,9 @@ internal sealed class SparseRows
 
     public void Clear() => RowCount = 0;
 
+    /// <summary>Keeps the first <paramref name="rows"/> rows.</summary>
+    public void Truncate(int rows) => RowCount = Math.Min(RowCount, rows);
+
     /// <summary>Appends a row. Memory grows to the largest batch seen and is then reused.</summary>
     /// <param name="columns">Strictly ascending.</param>
     /// <param name="values">As many as <paramref name="columns"/>.</param>

@@ -24,6 +24,7 @@ public sealed partial class QuantizedModelTransformer
         ArgumentNullException.ThrowIfNull(env);
         ZipEntries.Check(ctx, Version(), "quantized model");
         int threads = ctx.Reader.ReadInt32();
+        if (threads < 0) throw new ModelFormatException($"The zip is damaged: the saved number of threads is {threads}.");
         byte[] columns = ZipEntries.Read(ctx, ColumnsEntry);
         byte[]? annotations = ZipEntries.TryRead(ctx, AnnotationsEntry);
         _model = QuantizedModel.FromGraph(OnnxReader.Read(ZipEntries.Read(ctx, ModelEntry)));

@@ -22,7 +22,8 @@ internal sealed record BoundInput(DataViewSchema.Column Column, ValueInfo Tensor
         if (schema.GetColumnOrNull(columnName) is not { } column)
             throw new ArgumentException($"Column '{columnName}', which input '{tensor.Name}' of the model reads, is missing. The data has: {string.Join(", ", schema.Select(c => c.Name).Distinct())}.");
         var vector = column.Type as VectorDataViewType;
-        ColumnTypes.CheckSource(columnName, vector?.ItemType ?? column.Type, tensor.Type, tensor.Name);
+        var item = vector?.ItemType ?? column.Type;
+        ColumnTypes.CheckSource(columnName, item, item is KeyDataViewType, tensor.Type, tensor.Name);
         if (tensor.Shape is not { } shape) throw new ModelFormatException($"Input '{tensor.Name}' of the model declares no shape.", null, tensor.Name);
         Dimension[] dims = isBatched ? shape.Dims[1..].ToArray() : shape.Dims.ToArray();
         // Not batched: what stands for the batch is 1.

@@ -100,7 +100,9 @@ internal abstract class InputReader
             if (_isSparse)
             {
                 int rows = run.InputShape(index)[0];
-                for (int i = count; i < rows; i++) _sparse!.Add([], []);
+                // A row may have been taken before another column's fault on it.
+                _sparse!.Truncate(count);
+                for (int i = count; i < rows; i++) _sparse.Add([], []);
                 run.UseSparse(index, _sparse);
                 return;
             }

@@ -15,7 +15,7 @@ internal static class ModelShapes
             string name = model.Inputs[i].ColumnName, tensor = model.Inputs[i].Name;
             if (!TryFind(input, name, out var column))
                 throw new ArgumentException($"Column '{name}', which input '{tensor}' of the model reads, is missing. The data has: {string.Join(", ", input.Select(c => c.Name))}.");
-            ColumnTypes.CheckSource(name, column.ItemType, model.Graph.Inputs[i].Type, tensor);
+            ColumnTypes.CheckSource(name, column.ItemType, column.IsKey, model.Graph.Inputs[i].Type, tensor);
         }
     }
 

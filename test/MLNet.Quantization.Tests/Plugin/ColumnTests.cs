@@ -90,6 +90,73 @@ public sealed class ColumnTests
     }
 
     [TestMethod]
+    public void TextAndKeysAreRefusedByName()
+    {
+        var text = _mlContext.Data.LoadFromEnumerable([new { Features = "one" }]);
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => _mlContext.Quantization().QuantizeWeights(Mlp()).Fit(text)).Message, "Features");
+        var keys = _mlContext.Transforms.Conversion.MapValueToKey("Features").Fit(text).Transform(text);
+        StringAssert.Contains(Assert.Throws<ArgumentException>(() => _mlContext.Quantization().QuantizeWeights(Mlp()).Fit(keys)).Message, "key");
+    }
+
+    private sealed class Narrow
+    {
+        [VectorType(3)]
+        public short[] Vector { get; set; } = [];
+
+        public byte Scalar { get; set; }
+
+        public bool Index { get; set; }
+
+        public bool Flag { get; set; }
+    }
+
+    [TestMethod]
+    public void NarrowerNumbersAndFlagsAreWidened()
+    {
+        var wide = _mlContext.Data.LoadFromEnumerable([new Mixed { Vector = [-300, 2, 7], Scalar = 250, Index = 1, Flag = true }]);
+        var narrow = _mlContext.Data.LoadFromEnumerable([new Narrow { Vector = [-300, 2, 7], Scalar = 250, Index = true, Flag = true }]);
+        var model = _mlContext.Quantization().QuantizeWeights(Bound()).Fit(wide);
+        CollectionAssert.AreEqual(model.Transform(wide).GetColumn<float[]>("out").Single(), model.Transform(narrow).GetColumn<float[]>("out").Single());
+        Assert.AreEqual(200, model.Transform(narrow).GetColumn<long>("row").Single());
+    }
+
+    [TestMethod]
+    public void AFaultOfOneInputKeepsTheRowsBeforeIt()
+    {
+        // The first input is taken sparse before the second one is found to be too long.
+        var first = SchemaDefinition.Create(typeof(TwoVectors));
+        first["A"].ColumnType = new VectorDataViewType(NumberDataViewType.Single, 3);
+        var model = new OnnxModel(new ModelGraph
+        {
+            Inputs = [new("A", ElementType.Float, new(new Dimension("N"), 3)), new("B", ElementType.Float, new(new Dimension("N"), 2))],
+            Outputs = [new("Score", ElementType.Float, null)],
+            Nodes =
+            [
+                Node.Create("a", "Gemm", ["A", "w"], ["x"]), Node.Create("b", "Gemm", ["B", "v"], ["y"]), Node.Create("sum", "Add", ["x", "y"], ["Score"]),
+            ],
+            Initializers = ImmutableDictionary.CreateRange(StringComparer.Ordinal, [Weights("w", 1, 3, 2), Weights("v", 2, 2, 2)]),
+            OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 17),
+        });
+        var data = _mlContext.Data.LoadFromEnumerable(
+            Enumerable.Range(0, 30).Select(i => new TwoVectors { A = new VBuffer<float>(3, 1, [i], [1]), B = new float[i == 20 ? 5 : 2] }), first);
+        var scored = _mlContext.Quantization().QuantizeWeights(model).Fit(data).Transform(data);
+        int count = 0;
+        var e = Assert.Throws<Exception>(() =>
+        {
+            foreach (float[] _ in scored.GetColumn<float[]>("Score")) count++;
+        });
+        Assert.AreEqual(20, count);
+        StringAssert.Contains(e.GetBaseException().Message, "'B'");
+    }
+
+    private sealed class TwoVectors
+    {
+        public VBuffer<float> A { get; set; }
+
+        public float[] B { get; set; } = [];
+    }
+
+    [TestMethod]
     public void BindingNamesWhatTheModelDoesNotHave()
     {
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Model().Bind(inputs: [("w", "W")])).Message, "'v', 's'");

@@ -1,0 +1,146 @@
+using System.Collections.Immutable;
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization;
+
+/// <summary>
+/// Makes a small feed-forward network in C#, as an <see cref="OnnxModel"/>: one input of float32 [N, size], layers in a row, one output.
+/// Each call adds a layer on top of the last one and returns the builder.
+/// </summary>
+/// <example>
+/// <code>
+/// OnnxModel model = new NetworkBuilder(784).Dense(256).Relu().Dense(10).Softmax().Build();
+/// </code>
+/// </example>
+public sealed class NetworkBuilder
+{
+    private const int Opset = 17;
+
+    private readonly string _input;
+    private readonly int _inputSize;
+    private readonly List<Node> _nodes = [];
+    private readonly Dictionary<string, Tensor> _constants = new(StringComparer.Ordinal);
+    private ulong _state;
+    private string _value;
+    private int _size;
+
+    /// <summary>Starts with the input.</summary>
+    /// <param name="inputSize">Values of a row; 1 or more.</param>
+    /// <param name="inputName">The input's name, and its column unless bound otherwise.</param>
+    /// <param name="seed">Of the random weights: the same seed gives the same network everywhere.</param>
+    public NetworkBuilder(int inputSize, string inputName = "input", int seed = 1)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(inputSize, 1);
+        ArgumentException.ThrowIfNullOrEmpty(inputName);
+        _input = _value = inputName;
+        _inputSize = _size = inputSize;
+        _state = unchecked((ulong)seed);
+    }
+
+    /// <summary>y = x · W + b with random W and b = 0: W uniform within ±√(6 / (inputs + units)) (Glorot and Bengio, 2010).</summary>
+    /// <param name="units">Outputs of the layer; 1 or more.</param>
+    public NetworkBuilder Dense(int units)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(units, 1);
+        double limit = Math.Sqrt(6.0 / (_size + (double)units));
+        var weights = new float[checked(_size * units)];
+        for (int i = 0; i < weights.Length; i++) weights[i] = (float)(limit * ((2 * NextUniform()) - 1));
+        return Dense(weights, new float[units]);
+    }
+
+    /// <summary>y = x · W + b.</summary>
+    /// <param name="weights">W [inputs, units], row-major: the weights of one input lie together.</param>
+    /// <param name="bias">b [units].</param>
+    /// <exception cref="ArgumentException">The sizes do not fit the layer below, or a value is NaN or infinite.</exception>
+    public NetworkBuilder Dense(float[] weights, float[] bias)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        ArgumentNullException.ThrowIfNull(bias);
+        if (bias.Length == 0 || weights.LongLength != (long)_size * bias.Length)
+            throw new ArgumentException($"{weights.Length} weights do not fill [{_size}, {bias.Length}]: the layer below has {_size} outputs, the bias {bias.Length}.", nameof(weights));
+        if (!weights.All(float.IsFinite) || !bias.All(float.IsFinite)) throw new ArgumentException("A weight or bias is NaN or infinite.", nameof(weights));
+        string name = $"dense{_nodes.Count(n => n.OpType == "Gemm") + 1}";
+        _constants[$"{name}_weights"] = Tensor.Create(weights, _size, bias.Length);
+        _constants[$"{name}_bias"] = Tensor.Create(bias, bias.Length);
+        _size = bias.Length;
+        return Add("Gemm", name, [$"{name}_weights", $"{name}_bias"]);
+    }
+
+    /// <summary>y = max(x, 0).</summary>
+    public NetworkBuilder Relu() => Add("Relu");
+
+    /// <summary>y = x where 0 or more, else alpha · x.</summary>
+    /// <param name="alpha">Finite.</param>
+    public NetworkBuilder LeakyRelu(float alpha = 0.01f)
+    {
+        if (!float.IsFinite(alpha)) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "alpha must be finite.");
+        return Add("LeakyRelu", attributes: AttributeMap.Empty.With("alpha", alpha));
+    }
+
+    /// <summary>y = 1 / (1 + e^-x).</summary>
+    public NetworkBuilder Sigmoid() => Add("Sigmoid");
+
+    /// <summary>y = tanh x.</summary>
+    public NetworkBuilder Tanh() => Add("Tanh");
+
+    /// <summary>y = min(max(x, low), high).</summary>
+    /// <param name="low">Not above <paramref name="high"/>.</param>
+    /// <param name="high">Not below <paramref name="low"/>.</param>
+    public NetworkBuilder Clip(float low, float high)
+    {
+        if (!(low <= high)) throw new ArgumentOutOfRangeException(nameof(low), low, FormattableString.Invariant($"low must not be above high, {high}."));
+        string name = NameOf("Clip");
+        _constants[$"{name}_low"] = Tensor.Scalar(low);
+        _constants[$"{name}_high"] = Tensor.Scalar(high);
+        return Add("Clip", name, [$"{name}_low", $"{name}_high"]);
+    }
+
+    /// <summary>y = e^x / Σ e^x over each row.</summary>
+    public NetworkBuilder Softmax() => Add("Softmax");
+
+    /// <summary>y = x - ln Σ e^x over each row.</summary>
+    public NetworkBuilder LogSoftmax() => Add("LogSoftmax");
+
+    /// <summary>The network so far.</summary>
+    /// <param name="outputName">The output's name, and its column unless bound otherwise.</param>
+    /// <exception cref="InvalidOperationException">It has no layer.</exception>
+    public OnnxModel Build(string outputName = "output")
+    {
+        ArgumentException.ThrowIfNullOrEmpty(outputName);
+        if (_nodes.Count == 0) throw new InvalidOperationException("The network has no layer.");
+        if (outputName == _input || _constants.ContainsKey(outputName) || _nodes.SkipLast(1).Any(n => n.Outputs[0] == outputName))
+            throw new ArgumentException($"'{outputName}' is a value inside the network.", nameof(outputName));
+        var batch = new Dimension("N");
+        return new(new ModelGraph
+        {
+            Name = "network",
+            Inputs = [new(_input, ElementType.Float, new(batch, _inputSize))],
+            Outputs = [new(outputName, ElementType.Float, new(batch, _size))],
+            Nodes = [.. _nodes.SkipLast(1), _nodes[^1] with { Outputs = [outputName] }],
+            Initializers = _constants.ToImmutableDictionary(StringComparer.Ordinal),
+            OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", Opset),
+        });
+    }
+
+    private NetworkBuilder Add(string op, string? name = null, string[]? constants = null, AttributeMap? attributes = null)
+    {
+        name ??= NameOf(op);
+        _nodes.Add(Node.Create(name, op, [_value, .. constants ?? []], [$"{name}_output"]) with { Attributes = attributes ?? AttributeMap.Empty });
+        _value = $"{name}_output";
+        return this;
+    }
+
+    private string NameOf(string op) => $"{op}{_nodes.Count(n => n.OpType == op) + 1}";
+
+    /// <summary>In [0, 1): the upper bits of SplitMix64 (Steele, Lea and Flood, 2014).</summary>
+    private double NextUniform()
+    {
+        unchecked
+        {
+            ulong z = _state += 0x9E3779B97F4A7C15;
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+            return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
+        }
+    }
+}
