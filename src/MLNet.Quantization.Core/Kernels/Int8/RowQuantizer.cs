@@ -91,17 +91,32 @@ internal static unsafe class RowQuantizer
         var scales = Vector512.Create(scale);
         var reciprocals = Vector512.Create(1f / scale);
         var zeroPoints = Vector512.Create(zeroPoint);
-        int last = k - Vector512<float>.Count;
-        for (int j = 0; j < k; j += Vector512<float>.Count)
+        int j = 0, last = k - Vector512<float>.Count;
+        // Packing works within quarters of a register: the order is put right at the end.
+        var order = Vector512.Create(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        for (; j <= k - (4 * Vector512<float>.Count); j += 4 * Vector512<float>.Count)
+        {
+            var first = Avx512BW.PackSignedSaturate(Code512(x + j, scales, reciprocals) + zeroPoints, Code512(x + j + 16, scales, reciprocals) + zeroPoints);
+            var second = Avx512BW.PackSignedSaturate(Code512(x + j + 32, scales, reciprocals) + zeroPoints, Code512(x + j + 48, scales, reciprocals) + zeroPoints);
+            var codes = Avx512BW.PackUnsignedSaturate(first, second);
+            Avx512F.PermuteVar16x32(codes.AsInt32(), order).AsByte().Store(q + j);
+        }
+        for (; j < k; j += Vector512<float>.Count)
         {
             int at = Math.Min(j, last); // what remains at the end, and some values before it again
-            var v = Vector512.Load(x + at);
-            var quotient = v * reciprocals;
-            var remainder = Avx512F.FusedMultiplyAddNegated(quotient, scales, v);
-            quotient = Avx512F.FusedMultiplyAdd(remainder, reciprocals, quotient);
-            var code = Vector512.Max(Avx512F.ConvertToVector512Int32(quotient) + zeroPoints, Vector512<int>.Zero);
+            var code = Vector512.Max(Code512(x + at, scales, reciprocals) + zeroPoints, Vector512<int>.Zero);
             Avx512F.ConvertToVector128ByteWithSaturation(code.AsUInt32()).Store(q + at);
         }
+    }
+
+    /// <summary>16 quotients, rounded to integers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Code512(float* x, Vector512<float> scales, Vector512<float> reciprocals)
+    {
+        var v = Vector512.Load(x);
+        var quotient = v * reciprocals;
+        var remainder = Avx512F.FusedMultiplyAddNegated(quotient, scales, v);
+        return Avx512F.ConvertToVector512Int32(Avx512F.FusedMultiplyAdd(remainder, reciprocals, quotient));
     }
 
     /// <summary>The codes of <paramref name="k"/> values, as <see cref="Quantizer"/> gives them.</summary>
