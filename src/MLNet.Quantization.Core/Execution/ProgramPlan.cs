@@ -135,7 +135,7 @@ internal sealed class ProgramPlan
             }
             catch (OverflowException)
             {
-                throw new ModelFormatException($"Tensor '{name}' of shape {facts[name].Shape} has more elements than can be addressed (2^31 - 1).", null, name);
+                throw new ModelFormatException($"Tensor '{name}' of shape {facts[name].Shape} takes more bytes than can be addressed (2^31 - 1).", null, name);
             }
         }
 

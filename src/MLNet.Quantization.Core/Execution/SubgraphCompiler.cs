@@ -29,7 +29,8 @@ internal sealed class SubgraphCompiler(IReadOnlyDictionary<string, ValueFact> ou
             ArrayPool<int[]>.Shared.Return(shapes, clearArray: true);
             for (int i = 0; i < inputs.Length; i++) inputs[i].Read<byte>().CopyTo(run.Input<byte>(i));
             run.Execute();
-            for (int i = 0; i < outputs.Length; i++) run.Output<byte>(i).CopyTo(outputs[i].Write<byte>());
+            for (int i = 0; i < outputs.Length; i++)
+                if (outputs[i].IsPresent) run.Output<byte>(i).CopyTo(outputs[i].Write<byte>());
         }
     }
 }

@@ -18,7 +18,11 @@ internal sealed class Cast : Operator
 
     public override string OpType => "Cast";
 
-    public override ValueFact[] Infer(OpContext context) => [new(Target(context), context.Input(0, Supported).Shape)];
+    public override ValueFact[] Infer(OpContext context)
+    {
+        var x = context.Input(0, Supported);
+        return [ShapeEntry.Carry(x, new(Target(context), x.Shape))];
+    }
 
     private static ElementType Target(OpContext context)
     {

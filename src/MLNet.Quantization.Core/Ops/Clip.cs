@@ -18,7 +18,7 @@ internal sealed class Clip : Operator
         for (int i = 1; i <= 2 && context.Opset >= 11; i++)
             if (context.Optional(i) is { } bound && (bound.Type != x.Type || bound.Shape is { IsKnown: true, ElementCount: not 1 }))
                 throw context.Malformed($"bound '{context.Node.Inputs[i]}' is {bound}, expected one {x.Type}");
-        return [x with { Value = null }];
+        return [new(x.Type, x.Shape)];
     }
 
     public override Step Prepare(PrepareContext context) => context.Opset >= 11

@@ -21,7 +21,9 @@ internal sealed class Concat : Operator
         }
         if (isOpen) return [new(type, joined is null ? null : new(Enumerable.Repeat(Dimension.Unknown, joined.Rank).ToArray()))];
         context.Axis(context.Attribute("axis", 0L), joined!.Rank);
-        return [new(type, joined)];
+        ValueFact result = new(type, joined);
+        var parts = context.Inputs.Select(i => ShapeEntry.AllOf(i!)).ToArray();
+        return [parts.Contains(null) ? result : ShapeEntry.With(result, [.. parts.SelectMany(p => p!)])];
     }
 
     private static TensorShape Join(OpContext context, TensorShape a, TensorShape b)

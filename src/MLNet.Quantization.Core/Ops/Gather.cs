@@ -18,8 +18,11 @@ internal sealed class Gather : Operator
         if (indices.Value is { } constant && shape[axis].IsKnown)
             foreach (long index in constant.ToInt64s())
                 if (index < -shape[axis].Value || index >= shape[axis].Value) throw context.Malformed($"index {index} lies outside the {shape[axis]} entries of axis {axis}");
-        return [new(x.Type, new([.. shape.Dims[..axis], .. picked, .. shape.Dims[(axis + 1)..]]))];
+        ValueFact result = new(x.Type, new([.. shape.Dims[..axis], .. picked, .. shape.Dims[(axis + 1)..]]));
+        return [indices.Value is not null && ShapeEntry.AllOf(x) is { } entries ? ShapeEntry.With(result, Picked(entries, indices.Value.ToInt64s())) : result];
     }
+
+    private static ShapeEntry[] Picked(ShapeEntry[] entries, long[] indices) => Array.ConvertAll(indices, i => entries[i < 0 ? i + entries.Length : i]);
 
     public override Step Prepare(PrepareContext context) => new GatherStep(context);
 

@@ -32,7 +32,7 @@ internal static class GraphInference
     {
         var op = OperatorSet.For(node);
         var context = new OpContext(node, opset, InputFacts(node, facts));
-        var outputs = op.Infer(context);
+        var outputs = Infer(op, context);
         if (outputs.Length < node.Outputs.Length)
             throw context.Malformed($"{node.Outputs.Length} outputs are named, the operator has {outputs.Length}");
         if (CanFold(context, outputs)) outputs = [.. Evaluator.Evaluate(op, context).Select(ValueFact.Of)];
@@ -40,9 +40,21 @@ internal static class GraphInference
             if (node.Outputs[i].Length > 0) facts[node.Outputs[i]] = outputs[i];
     }
 
+    private static ValueFact[] Infer(Operator op, OpContext context)
+    {
+        try
+        {
+            return op.Infer(context);
+        }
+        catch (OverflowException)
+        {
+            throw context.Malformed("a number of elements leaves the range of 64-bit integers");
+        }
+    }
+
     private static bool CanFold(OpContext context, ValueFact[] outputs) =>
         context.Inputs.All(i => i is null || i.Value is { Count: <= FoldLimit })
         && context.Inputs.Length > 0
         && outputs.All(o => o.Value is null && o.Shape is { IsKnown: true, ElementCount: <= FoldLimit })
-        && context.Node.Captures().Count == 0;
+        && !context.Node.Attributes.Any(a => a.Value is ModelGraph);
 }

@@ -11,7 +11,8 @@ internal sealed class If : Operator
     public override ValueFact[] Infer(OpContext context)
     {
         var condition = context.Input(0, ElementType.Bool);
-        if (condition.Value is { Count: 1 } known) return BranchFacts(context, known.Span<bool>()[0] ? "then_branch" : "else_branch");
+        if (condition.Shape is { IsKnown: true } shape && shape.ElementCount != 1) throw context.Malformed($"its condition has shape {shape}, expected one element");
+        if (condition.Value is { } known) return BranchFacts(context, known.Span<bool>()[0] ? "then_branch" : "else_branch");
         ValueFact[] then = BranchFacts(context, "then_branch"), otherwise = BranchFacts(context, "else_branch");
         if (then.Length != otherwise.Length) throw context.Malformed($"its branches have {then.Length} and {otherwise.Length} outputs");
         return [.. then.Zip(otherwise, (a, b) => Merge(context, a, b))];
@@ -33,8 +34,7 @@ internal sealed class If : Operator
         for (int i = 0; i < captures.Count; i++)
             if (context.Inputs[context.Node.Inputs.Length + i] is { } fact) outer[captures[i]] = fact;
         var facts = GraphInference.Infer(body, null, outer, context.Opset);
-        // The node's value is the same whatever is captured, so a known value of a branch is not passed on: branches merge.
-        return [.. body.Outputs.Select(o => facts[o.Name] with { Value = null })];
+        return [.. body.Outputs.Select(o => facts[o.Name])];
     }
 
     public override Step Prepare(PrepareContext context) => new IfStep(Branch(context, "then_branch"), Branch(context, "else_branch"));

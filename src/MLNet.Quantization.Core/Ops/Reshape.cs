@@ -1,3 +1,4 @@
+using System.Globalization;
 using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Ops;
@@ -10,40 +11,46 @@ internal sealed class Reshape : Operator
     public override ValueFact[] Infer(OpContext context)
     {
         var x = context.Input(0);
-        var wanted = context.Input(1);
-        if (wanted.Value is null)
-        {
-            int? rank = wanted.Shape is { Rank: 1, IsKnown: true } s ? (int)s[0].Value : null;
-            return [new(x.Type, rank is { } r ? new(Enumerable.Repeat(Dimension.Unknown, r).ToArray()) : null)];
-        }
-        return [new(x.Type, ShapeOf(context, x.Shape, ShapeRules.Integers(context, 1, wanted)))];
+        var target = context.Input(1);
+        if (target.Type != ElementType.Int64) throw context.Malformed($"input 1 ('{context.Node.Inputs[1]}') is {target.Type}, expected Int64");
+        if (target.Shape is { Rank: not 1 }) throw context.Malformed($"input 1 ('{context.Node.Inputs[1]}') has shape {target.Shape}, expected a vector");
+        var wanted = target.Value is { } value ? Array.ConvertAll(value.ToInt64s(), ShapeEntry.Of) : ShapeEntry.AllOf(target);
+        return [wanted is null ? new(x.Type, null) : ShapeEntry.Carry(x, new(x.Type, ShapeOf(context, x.Shape, wanted)))];
     }
 
-    private static TensorShape ShapeOf(OpContext context, TensorShape? x, long[] wanted)
+    private static TensorShape ShapeOf(OpContext context, TensorShape? x, ShapeEntry[] wanted)
     {
-        bool zeroIsZero = context.Attribute("allowzero", 0L) != 0;
-        string Asked() => $"shape [{string.Join(',', wanted)}] does not fit the input's {x}";
+        bool zeroKeeps = context.Attribute("allowzero", 0L) == 0;
+        ModelFormatException Misfit() => context.Malformed($"shape [{string.Join(',', wanted.Select(w => w.Number?.ToString(CultureInfo.InvariantCulture) ?? w.Extent.ToString()))}] does not fit the input's {x}");
         var dims = new Dimension[wanted.Length];
+        var kept = new HashSet<int>();
         int rest = -1;
         for (int i = 0; i < dims.Length; i++)
         {
-            if (wanted[i] < -1 || wanted[i] == -1 && rest >= 0) throw context.Malformed(Asked());
-            if (wanted[i] == -1) rest = i;
-            else if (wanted[i] > 0 || zeroIsZero) dims[i] = wanted[i];
-            else if (x is not null) dims[i] = i < x.Rank ? x[i] : throw context.Malformed(Asked());
+            if (wanted[i].Number is not { } number) dims[i] = wanted[i].Extent;
+            else if (number < -1 || number == -1 && rest >= 0) throw Misfit();
+            else if (number == -1) rest = i;
+            else if (number > 0 || !zeroKeeps) dims[i] = number;
+            else if (x is null || i < x.Rank && kept.Add(i)) dims[i] = x is null ? Dimension.Unknown : x[i];
+            else throw Misfit();
         }
+        if (!zeroKeeps && rest >= 0 && wanted.Any(w => w.Number == 0)) throw Misfit();
         if (x is null) return new(dims);
-        if (rest >= 0) dims[rest] = Rest(context, x, dims, rest, Asked);
+        // A single entry of which nothing is known has to be what is left, too.
+        if (rest < 0 && wanted.Count(w => w == default) == 1) rest = Array.IndexOf(wanted, default);
+        if (rest >= 0)
+        {
+            // Kept extents stand on both sides, so that they say nothing about what is left, even where one is 0.
+            dims[rest] = Quotient([.. x.Where((_, i) => !kept.Contains(i))], [.. dims.Where((_, i) => i != rest && !kept.Contains(i))], Misfit);
+        }
         var shape = new TensorShape(dims);
-        if (shape.IsKnown && x.IsKnown && shape.ElementCount != x.ElementCount) throw context.Malformed(Asked());
+        if (shape.IsKnown && x.IsKnown && shape.ElementCount != x.ElementCount) throw Misfit();
         return shape;
     }
 
-    /// <summary>The extent that is left: after all that surely stands on both sides is taken out, a quotient or a single symbol.</summary>
-    private static Dimension Rest(OpContext context, TensorShape x, Dimension[] dims, int rest, Func<string> asked)
+    /// <summary>The product of one list of extents by that of another: after what surely stands in both is taken out, a number or a single symbol.</summary>
+    private static Dimension Quotient(List<Dimension> above, List<Dimension> below, Func<ModelFormatException> misfit)
     {
-        var above = x.Dims.ToArray().ToList();
-        var below = dims.Where((_, i) => i != rest).ToList();
         foreach (var d in below.Where(d => !d.IsKnown).ToArray())
             if (d.Symbol is not null && above.Remove(d)) below.Remove(d);
         if (below.Any(d => !d.IsKnown)) return Dimension.Unknown;
@@ -52,10 +59,10 @@ internal sealed class Reshape : Operator
         long known = ShapeRules.Product(above.Where(d => d.IsKnown).ToArray()).Value;
         if (open.Length == 0)
         {
-            if (divisor == 0) return known == 0 ? 0 : throw context.Malformed(asked());
-            return known % divisor == 0 ? known / divisor : throw context.Malformed(asked());
+            if (divisor == 0) return known == 0 ? 0 : throw misfit();
+            return known % divisor == 0 ? known / divisor : throw misfit();
         }
-        return open.Length == 1 && known == divisor ? open[0] : Dimension.Unknown;
+        return open.Length == 1 && known == divisor && divisor != 0 ? open[0] : Dimension.Unknown;
     }
 
     public override Step Prepare(PrepareContext context) => new AliasStep();

@@ -13,7 +13,7 @@ internal sealed class Shape : Operator
         var (start, end) = RangeOf(context, shape.Rank);
         var dims = shape.Dims[start..end];
         if (new TensorShape(dims) is { IsKnown: true } known) return [ValueFact.Of(Tensor.Create(Array.ConvertAll(known.ToInts(), d => (long)d), known.Rank))];
-        return [new(ElementType.Int64, new(dims.Length))];
+        return [ShapeEntry.With(new(ElementType.Int64, new(dims.Length)), Array.ConvertAll(dims.ToArray(), ShapeEntry.Of))];
     }
 
     private static (int Start, int End) RangeOf(OpContext context, int rank)

@@ -15,9 +15,18 @@ internal sealed class Slice : Operator
         if (context.Opset >= 10 && Enumerable.Range(1, 4).Any(i => ShapeRules.IsOpen(context, i)))
             return [new(x.Type, new(Enumerable.Repeat(Dimension.Unknown, shape.Rank).ToArray()))];
         var dims = shape.Dims.ToArray();
-        foreach (var cut in CutsOf(context, shape.Rank))
+        var cuts = CutsOf(context, shape.Rank);
+        foreach (var cut in cuts)
             dims[cut.Axis] = shape[cut.Axis].IsKnown ? cut.Count(shape[cut.Axis].Value) : cut.IsWhole ? shape[cut.Axis] : Dimension.Unknown;
-        return [new(x.Type, new(dims))];
+        ValueFact result = new(x.Type, new(dims));
+        return [shape.Rank == 1 && ShapeEntry.AllOf(x) is { } entries ? ShapeEntry.With(result, cuts.Length == 0 ? entries : Part(entries, cuts[0])) : result];
+    }
+
+    private static ShapeEntry[] Part(ShapeEntry[] entries, Cut cut)
+    {
+        var part = new ShapeEntry[cut.Count(entries.Length)];
+        for (int i = 0; i < part.Length; i++) part[i] = entries[cut.First(entries.Length) + (i * cut.Step)];
+        return part;
     }
 
     public override Step Prepare(PrepareContext context) => new SliceStep(this, context);
@@ -43,14 +52,17 @@ internal sealed class Slice : Operator
 
     private readonly record struct Cut(int Axis, long Start, long End, long Step)
     {
-        public bool IsWhole => Start == 0 && End >= int.MaxValue && Step == 1;
+        /// <summary>True where all entries are kept, in order or reversed, whatever the extent is.</summary>
+        public bool IsWhole => (Start == 0 && End >= int.MaxValue && Step == 1) || (Start is -1 or >= int.MaxValue && End <= -int.MaxValue && Step == -1);
 
         public long First(long extent) => Clamp(Start, extent, 0, Step > 0 ? extent : extent - 1);
 
         public long Count(long extent)
         {
+            if (extent == 0) return 0;
             long end = Clamp(End, extent, Step > 0 ? 0 : -1, Step > 0 ? extent : extent - 1), span = end - First(extent);
-            return Step > 0 ? Math.Max(0, (span + Step - 1) / Step) : Math.Max(0, (-span - Step - 1) / -Step);
+            // Written so that no step, not even the largest, leaves 64 bits.
+            return Step > 0 ? (span > 0 ? ((span - 1) / Step) + 1 : 0) : span < 0 ? ((span + 1) / Step) + 1 : 0;
         }
 
         private static long Clamp(long value, long extent, long low, long high) =>

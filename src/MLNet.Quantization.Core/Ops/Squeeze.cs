@@ -14,12 +14,12 @@ internal sealed class Squeeze : Operator
         {
             // An open extent may turn out to be 1.
             if (shape.Any(d => !d.IsKnown)) return [new(x.Type, null)];
-            return [new(x.Type, new(shape.Where(d => d.Value != 1).ToArray()))];
+            return [ShapeEntry.Carry(x, new(x.Type, new(shape.Where(d => d.Value != 1).ToArray())))];
         }
         var dropped = axes.Select(a => context.Axis(a, shape.Rank)).ToHashSet();
         foreach (int axis in dropped)
             if (shape[axis].IsKnown && shape[axis].Value != 1) throw context.Malformed($"axis {axis} of {shape} is not 1 and cannot be dropped");
-        return [new(x.Type, new(shape.Where((_, i) => !dropped.Contains(i)).ToArray()))];
+        return [ShapeEntry.Carry(x, new(x.Type, new(shape.Where((_, i) => !dropped.Contains(i)).ToArray())))];
     }
 
     public override Step Prepare(PrepareContext context) => new AliasStep();

@@ -12,7 +12,8 @@ internal sealed class TensorLayout
         Dims = dims.ToArray();
         Shape = TensorShape.FromDims(dims);
         Count = checked((int)Shape.ElementCount);
-        ByteCount = (long)Count * type.SizeOf();
+        // Spans of bytes count with int: what does not fit is refused here, and not cut when it is read.
+        ByteCount = checked(Count * type.SizeOf());
     }
 
     public ElementType Type { get; }

@@ -23,14 +23,15 @@ internal sealed class Transpose : Operator
         return perm.Order().SequenceEqual(Enumerable.Range(0, rank)) ? perm : throw context.Malformed($"perm [{string.Join(',', given)}] does not permute {rank} axes");
     }
 
-    public override Step Prepare(PrepareContext context) => new TransposeStep(context.Input(0).Shape is { } s ? PermutationOf(context, s.Rank) : null);
+    public override Step Prepare(PrepareContext context) => new TransposeStep(context);
 
-    private sealed class TransposeStep(int[]? perm) : Step
+    /// <summary>The rank may become known only with the shapes of a run, so perm is read in the plan.</summary>
+    private sealed class TransposeStep(PrepareContext node) : Step
     {
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
             var x = inputs[0]!;
-            return new(0, StridedCopy.Permute(x.Dims, perm ?? [.. Enumerable.Range(0, x.Rank).Reverse()], x.Type.SizeOf()));
+            return new(0, StridedCopy.Permute(x.Dims, PermutationOf(node, x.Rank), x.Type.SizeOf()));
         }
 
         public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0));

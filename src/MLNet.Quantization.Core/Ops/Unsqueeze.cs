@@ -16,7 +16,7 @@ internal sealed class Unsqueeze : Operator
         var added = axes.Select(a => context.Axis(a, rank)).ToHashSet();
         if (added.Count != axes.Length) throw context.Malformed($"axes [{string.Join(',', axes)}] name one twice");
         var kept = new Queue<Dimension>(shape);
-        return [new(x.Type, new(Enumerable.Range(0, rank).Select(i => added.Contains(i) ? 1 : kept.Dequeue()).ToArray()))];
+        return [ShapeEntry.Carry(x, new(x.Type, new(Enumerable.Range(0, rank).Select(i => added.Contains(i) ? 1 : kept.Dequeue()).ToArray())))];
     }
 
     public override Step Prepare(PrepareContext context) => new AliasStep();

@@ -8,6 +8,9 @@ internal sealed record ValueFact(ElementType Type, TensorShape? Shape)
     /// <summary>The data, where it is known; <see cref="Shape"/> is then its shape.</summary>
     public Tensor? Value { get; init; }
 
+    /// <summary>Of a shape that the graph computes: its integers as far as they follow from symbolic shapes (<see cref="ShapeEntry.AllOf"/>).</summary>
+    public ShapeEntry[]? Entries { get; init; }
+
     public static ValueFact Of(Tensor value) => new(value.Type, value.Shape) { Value = value };
 
     public static ValueFact Of(ValueInfo info) => new(info.Type, info.Shape);
