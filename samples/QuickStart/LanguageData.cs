@@ -24,12 +24,11 @@ internal sealed record LanguageData(IReadOnlyList<Sentence> Training, IReadOnlyL
     /// share was never translated and is left out. The part a message falls into and the order of rows follow from a hash of its
     /// letters, so that every run on an SDK sees the same data, and near-identical messages never stand on both sides.
     /// </summary>
-    public static LanguageData Read(string sdk, Action<string, int> progress)
+    public static LanguageData Read(string sdk)
     {
         var messages = new Dictionary<string, Sentence?>(StringComparer.Ordinal);
         foreach (string language in SdkStrings.Languages)
         {
-            int before = messages.Count;
             foreach (string text in SdkStrings.Read(sdk, language))
             {
                 string letters = Letters(text);
@@ -39,7 +38,6 @@ internal sealed record LanguageData(IReadOnlyList<Sentence> Training, IReadOnlyL
                 else if (known is not null && known.Language != language)
                     messages[letters] = null;
             }
-            progress(language, messages.Count - before);
         }
 
         var rows = messages.Where(m => m.Value is not null)

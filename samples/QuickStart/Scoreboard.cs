@@ -30,6 +30,10 @@ internal static class Scoreboard
         return [.. seconds.Select(s => units / s.Order().ElementAt(rounds / 2))];
     }
 
+    /// <summary>The stage of a pipeline that makes scores of features.</summary>
+    public static ITransformer ScoringStage(ITransformer model, DataViewSchema features) =>
+        Stages(model).First(stage => stage.GetOutputSchema(features).GetColumnOrNull("Score") is not null);
+
     /// <summary>Asks a scoring stage for the scores of every row, and for nothing else.</summary>
     public static void ReadScores(ITransformer scorer, IDataView features)
     {
@@ -63,6 +67,10 @@ internal static class Scoreboard
         }
         return 2 * truePositives / (2 * truePositives + falsePositives + falseNegatives);
     }
+
+    /// <summary>The stages of a chain, those of chains within it one by one.</summary>
+    private static IEnumerable<ITransformer> Stages(ITransformer model) =>
+        model is IEnumerable<ITransformer> chain ? chain.SelectMany(Stages) : [model];
 
     public static void Print(IEnumerable<Figure> figures)
     {

@@ -81,6 +81,10 @@ public sealed class OnnxModel
         return Load(OnnxTransformerBytes.Of(transformer));
     }
 
+    /// <summary>Writes the model as an ONNX file, constants inside.</summary>
+    /// <param name="path">The file; it appears whole or not at all, and replaces one that is there.</param>
+    public void SaveAsOnnx(string path) => OnnxWriter.WriteFile(Graph, path);
+
     /// <summary>The same model with other columns. What is not named keeps its column, which at first has the tensor's own name.</summary>
     /// <param name="inputs">Pairs of an input and the column that it is read from.</param>
     /// <param name="outputs">Pairs of an output and the column that it is written to.</param>

@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Trainers;
+using MLNet.Quantization.Execution;
 
 namespace MLNet.Quantization.Tests.Linear;
 
@@ -60,7 +61,7 @@ public sealed class QuantizePipelineTests
         var data = Data();
         IEstimator<ITransformer> trainer = isMaximumEntropy
             ? _mlContext.MulticlassClassification.Trainers.LbfgsMaximumEntropy("Label")
-            : _mlContext.MulticlassClassification.Trainers.SdcaNonCalibrated("Label");
+            : _mlContext.MulticlassClassification.Trainers.SdcaNonCalibrated(new SdcaNonCalibratedMulticlassTrainer.Options { NumberOfThreads = 1 });
         var fitted = _mlContext.Transforms.Conversion.MapValueToKey("Label", "Kind").Append(trainer)
             .Append(_mlContext.Transforms.Conversion.MapKeyToValue("Name", "PredictedLabel")).Fit(data);
         var int8 = _mlContext.Quantization().Quantize(fitted, data, out var report, isStatic ? Static : null);
@@ -105,11 +106,11 @@ public sealed class QuantizePipelineTests
         var trainers = _mlContext.BinaryClassification.Trainers;
         IEstimator<ITransformer> trainer = name switch
         {
-            "SdcaLogisticRegression" => trainers.SdcaLogisticRegression("Flag"),
+            "SdcaLogisticRegression" => trainers.SdcaLogisticRegression(new SdcaLogisticRegressionBinaryTrainer.Options { LabelColumnName = "Flag", NumberOfThreads = 1 }),
             "LbfgsLogisticRegression" => trainers.LbfgsLogisticRegression("Flag"),
             "AveragedPerceptron" => trainers.AveragedPerceptron("Flag"),
             "LinearSvm" => trainers.LinearSvm("Flag"),
-            _ => trainers.SgdCalibrated("Flag"),
+            _ => trainers.SgdCalibrated(new SgdCalibratedTrainer.Options { LabelColumnName = "Flag", NumberOfThreads = 1 }),
         };
         var fitted = _mlContext.Transforms.NormalizeMinMax("Features").Append(trainer).Fit(data);
         foreach (var options in (PipelineQuantizationOptions?[])[null, Static])
@@ -147,7 +148,7 @@ public sealed class QuantizePipelineTests
         var trainers = _mlContext.Regression.Trainers;
         IEstimator<ITransformer> trainer = name switch
         {
-            "Sdca" => trainers.Sdca(label),
+            "Sdca" => trainers.Sdca(new SdcaRegressionTrainer.Options { LabelColumnName = label, NumberOfThreads = 1 }),
             "OnlineGradientDescent" => trainers.OnlineGradientDescent(label),
             _ => trainers.LbfgsPoissonRegression(label),
         };
@@ -159,6 +160,42 @@ public sealed class QuantizePipelineTests
             Assert.AreEqual(_mlContext.Regression.Evaluate(fitted.Transform(data), label).RSquared, _mlContext.Regression.Evaluate(int8.Transform(data), label).RSquared, 0.01);
             var loaded = SavedAndLoaded(int8, data);
             CollectionAssert.AreEqual(int8.Transform(data).GetColumn<float>("Score").ToArray(), loaded.Transform(data).GetColumn<float>("Score").ToArray());
+        }
+    }
+
+    [TestMethod]
+    [DataRow("LbfgsMaximumEntropy")]
+    [DataRow("SdcaNonCalibrated")]
+    [DataRow("LbfgsLogisticRegression")]
+    [DataRow("AveragedPerceptron")]
+    [DataRow("Sdca")]
+    [DataRow("LbfgsPoissonRegression")]
+    public void TheFloatGraphIsTheModel(string name)
+    {
+        var data = _mlContext.Transforms.Conversion.MapValueToKey("Label", "Kind").Fit(Data(200)).Transform(Data(200));
+        IEstimator<ITransformer> trainer = name switch
+        {
+            "LbfgsMaximumEntropy" => _mlContext.MulticlassClassification.Trainers.LbfgsMaximumEntropy(),
+            "SdcaNonCalibrated" => _mlContext.MulticlassClassification.Trainers.SdcaNonCalibrated(),
+            "LbfgsLogisticRegression" => _mlContext.BinaryClassification.Trainers.LbfgsLogisticRegression("Flag"),
+            "AveragedPerceptron" => _mlContext.BinaryClassification.Trainers.AveragedPerceptron("Flag"),
+            "Sdca" => _mlContext.Regression.Trainers.Sdca("Target"),
+            _ => _mlContext.Regression.Trainers.LbfgsPoissonRegression("Count"),
+        };
+        var fitted = trainer.Fit(data);
+        var stage = MLNet.Quantization.Linear.LinearStages.TryRead((ISingleFeaturePredictionTransformer<object>)fitted)!;
+        var scored = fitted.Transform(data);
+        var program = Program.Compile(stage.Graph);
+        using var run = program.Rent([200, Width]);
+        float[][] features = [.. data.GetColumn<float[]>("Features")];
+        for (int i = 0; i < features.Length; i++) features[i].CopyTo(run.Input<float>(0)[(i * Width)..]);
+        run.Execute();
+        foreach (var column in stage.Columns.Where(c => c.Name is "Score" or "Probability"))
+        {
+            bool isVector = scored.Schema[column.Name].Type is VectorDataViewType;
+            float[] expected = isVector ? [.. scored.GetColumn<float[]>(column.Name).SelectMany(s => s)] : [.. scored.GetColumn<float>(column.Name)];
+            int output = Enumerable.Range(0, program.Outputs.Length).First(o => program.Outputs[o].Name == column.Tensor);
+            AssertClose(expected, run.Output<float>(output).ToArray(), 1e-5f * Math.Max(1, expected.Max(MathF.Abs)));
         }
     }
 
