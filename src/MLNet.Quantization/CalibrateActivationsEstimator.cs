@@ -73,7 +73,15 @@ public sealed class CalibrateActivationsEstimator : IEstimator<ActivationCalibra
         var scoring = new ScoringModel(session.Program, [.. _model.Inputs.Select(i => i.ColumnName)], []);
         var bound = new BoundModel(scoring, input.Schema);
         using var channel = _host.Start("Calibration");
-        long rows = Observe(session, bound, input, channel);
+        long rows;
+        try
+        {
+            rows = Observe(session, bound, input, channel);
+        }
+        catch (CalibrationException e) when (_model.Inputs.FirstOrDefault(i => i.Name == e.TensorName) is { } tensor)
+        {
+            throw new CalibrationException($"{e.Message} It is read from column '{tensor.ColumnName}'.", e.TensorName, e.Row);
+        }
         var table = session.Finish();
         channel.Info($"Calibrated {table.Statistics.Count} activations on {rows} rows.");
         return new(_model.Inputs[0].ColumnName, table.ToBytes());

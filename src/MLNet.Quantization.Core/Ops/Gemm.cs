@@ -8,7 +8,7 @@ namespace MLNet.Quantization.Ops;
 /// Y = alpha · A' · B' + beta · C, with A' [M, K] = A or its transpose, B' [K, N] = B or its transpose and C broadcast to [M, N].
 /// float32.
 /// </summary>
-internal sealed class Gemm : Operator
+internal sealed partial class Gemm : Operator
 {
     public override string OpType => "Gemm";
 

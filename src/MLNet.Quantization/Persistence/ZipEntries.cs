@@ -17,6 +17,9 @@ internal static class ZipEntries
     /// <exception cref="ModelFormatException">The zip was written by a newer version of this library, or is not what the loader expects.</exception>
     public static void Check(ModelLoadContext context, VersionInfo version, string what)
     {
+        if (context.Header.ModelVerReadable > version.VerWrittenCur)
+            throw new ModelFormatException(
+                FormattableString.Invariant($"The {what} in the zip was written by a newer version of this library: it asks for format {context.Header.ModelVerReadable:x8}, this version reads up to {version.VerWrittenCur:x8}."));
         try
         {
             context.CheckAtModel(version);

@@ -1,7 +1,9 @@
 using System.IO.Compression;
+using Google.Protobuf;
 using Microsoft.ML;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Onnx;
+using MLNet.Quantization.Onnx.Proto;
 using static MLNet.Quantization.Tests.Plugin.TestModels;
 
 namespace MLNet.Quantization.Tests.Plugin;
@@ -91,6 +93,41 @@ public sealed class BadInputTests
         var e = Assert.ThrowsExactly<CalibrationException>(() => Catalog.CalibrateActivations(Mlp()).Fit(_mlContext.View(rows)));
         Assert.AreEqual(270, e.Row);
         Assert.AreEqual("data", e.TensorName);
+        StringAssert.Contains(e.Message, "column 'Features'");
+    }
+
+    [TestMethod]
+    public void ATensorShorterThanItsShape()
+    {
+        var file = ModelProto.Parser.ParseFrom(MlpBytes());
+        file.Graph.Initializer.Single(t => t.Name == "w1").Dims[1]++;
+        byte[] bytes = file.ToByteArray();
+        var e = Assert.ThrowsExactly<ModelFormatException>(() => OnnxModel.Load(bytes));
+        Assert.AreEqual("w1", e.TensorName);
+    }
+
+    [TestMethod]
+    public void AZipOfANewerVersion()
+    {
+        var data = _mlContext.View(Rows(5));
+        using var folder = new TemporaryFolder();
+        string zip = folder.File("model.zip");
+        _mlContext.Model.Save(Catalog.QuantizeWeights(Mlp()).Fit(data), data.Schema, zip);
+        using (var archive = ZipFile.Open(zip, ZipArchiveMode.Update))
+        {
+            var entry = archive.Entries.Single(e => e.FullName is "TransformerChain/Model.key" or "Model.key");
+            using var stream = entry.Open();
+            byte[] header = new byte[stream.Length];
+            stream.ReadExactly(header);
+            // The header: model signature, then the version written and the oldest that can read it.
+            int at = header.AsSpan().IndexOf("QNTMODEL"u8);
+            for (int field = 0; field < 2; field++) header[at + 8 + (field * 4) + 2]++;
+            stream.Position = 0;
+            stream.Write(header);
+        }
+        var e = Innermost(Assert.Throws<Exception>(() => _mlContext.Model.Load(zip, out _)));
+        Assert.IsInstanceOfType<ModelFormatException>(e, e.ToString());
+        StringAssert.Contains(e.Message, "newer");
     }
 
     [TestMethod]
