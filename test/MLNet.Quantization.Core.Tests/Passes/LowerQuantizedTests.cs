@@ -157,6 +157,50 @@ public class LowerQuantizedTests
         AssertAgrees(graph, g);
     }
 
+    [TestMethod]
+    public void WeightsThatTheFileQuantizesItselfAreFolded()
+    {
+        var g = new QdqGraph(Rows, K);
+        var random = new Random(2);
+        g.Constant("w", Tensor.Create(Enumerable.Range(0, K * N).Select(_ => random.NextSingle() - 0.5f).ToArray(), K, N));
+        var graph = g.Build(g.Add("MatMul", g.Around("x", InputScale, 120), g.Around("w", 0.5f / 127, 0, signed: true)));
+        CollectionAssert.AreEqual(new[] { "QuantizedLinear", "Mul" }, Types(AssertAgrees(graph, g)));
+        Assert.AreEqual(K * N + 4L, QuantizedModel.FromGraph(graph).Report.Layers.Single().WeightBytesAfter);
+    }
+
+    [TestMethod]
+    public void OwnModelsPassCodesFromLayerToLayer()
+    {
+        var g = new QdqGraph(Rows, K);
+        var random = new Random(2);
+        string Dense(string x, int k, int n)
+        {
+            string name = $"w{k}_{n}_{x}";
+            g.Constant(name, Tensor.Create(Enumerable.Range(0, k * n).Select(_ => random.NextSingle() - 0.5f).ToArray(), k, n));
+            return g.Add("Gemm", x, name, g.Float([.. Enumerable.Range(0, n).Select(i => i / 10f)]));
+        }
+        // Two branches, moved and joined.
+        string a = g.Add("Relu", Dense("x", K, 8)), b = g.Add("Clip", Dense("x", K, 4), g.Float(-1), g.Float(1));
+        string turned = g.Add("Reshape", g.Add("Transpose", g.Add("Reshape", a, g.List(0, 2, 4))), g.List(-1, 8));
+        string there = g.Add("Unsqueeze", turned, g.List(0)), back = g.Add("Squeeze", there, g.List(0));
+        string joined = g.Add("Concat", AttributeMap.Empty.With("axis", 1), back, b);
+        var graph = g.Build(Dense(joined, 12, 3));
+        var model = PreparedModel.Prepare(graph, new() { SymbolicBatch = false });
+        var session = new CalibrationSession(model, CalibrationOptions.Default);
+        using (var run = session.Program.Rent([Rows, K]))
+        {
+            g.RandomInput().CopyTo(run.Input<float>(0));
+            session.Observe(run, 0);
+        }
+        var quantized = QuantizationRecipe.QuantizeStatic(model, session.Finish());
+        var lowered = LowerQuantized.Apply(quantized.Graph);
+        Assert.IsTrue(quantized.Report.Layers.All(l => l.IsInt8));
+        Assert.AreEqual(3, lowered.Nodes.Count(n => n.OpType == "QuantizedLinear"));
+        CollectionAssert.DoesNotContain(Types(lowered), "DequantizeLinear");
+        Assert.AreEqual(1, lowered.Nodes.Count(n => n.OpType == "QuantizeLinear"), "x, which two layers read, is quantized once");
+        AssertAgrees(quantized.Graph, g);
+    }
+
     private static ModelGraph AssertAgrees(ModelGraph graph, QdqGraph g)
     {
         var lowered = LowerQuantized.Apply(graph);

@@ -99,6 +99,43 @@ public class MoveCodesTests
         Assert.AreEqual(1, Count(LowerQuantized.Apply(graph), "QuantizedLinear"));
     }
 
+    [TestMethod]
+    public void RandomGraphsKeepTheirBits()
+    {
+        int before = 0, after = 0;
+        for (int seed = 0; seed < 150; seed++)
+        {
+            var random = new Random(seed);
+            var g = new QdqGraph(2, 3, 1, 4);
+            var values = new List<string> { "x" };
+            for (int i = 0; i < 14; i++) values.Add(Grow(g, random, values[random.Next(Math.Max(0, values.Count - 4), values.Count)], values[random.Next(values.Count)]));
+            var graph = g.Build(values.Aggregate((a, b) => g.Add("Add", a, b)));
+            var lowered = AssertSameBits(graph, g.RandomInput());
+            before += Count(graph, "QuantizeLinear");
+            after += Count(lowered, "QuantizeLinear");
+        }
+        Assert.IsLessThan(0.9 * before, after);
+    }
+
+    /// <summary>Another value of the same shape.</summary>
+    private static string Grow(QdqGraph g, Random random, string x, string other)
+    {
+        string Back(string moved) => g.Add("Reshape", moved, g.List(2, 3, 1, 4));
+        string Part(string of, long from, long to) => g.Add("Slice", of, g.List(from), g.List(to), g.List(1));
+        bool signed = random.Next(2) == 0;
+        return random.Next(10) switch
+        {
+            0 => Back(g.Add("Transpose", x)),
+            1 => g.Add("Identity", x),
+            2 => Back(g.Add("Flatten", x)),
+            3 => g.Add("Concat", AttributeMap.Empty.With("axis", 1), Part(x, 0, 1), Part(other, 1, 3)),
+            4 => g.Add(random.Next(2) == 0 ? "Tanh" : "Relu", x),
+            5 => g.Add("Mul", x, g.Float(0.7f)),
+            6 => g.Around(Back(g.Add("Transpose", g.Around(x, Scale, 40))), Scale, 40),
+            _ => g.Around(x, random.Next(3) == 0 ? 2 * Scale : Scale, signed ? -3 : 40, signed),
+        };
+    }
+
     private static string Move(QdqGraph g, string movement, string x) => movement switch
     {
         "Reshape" => g.Add("Reshape", x, g.List(3, -1)),
