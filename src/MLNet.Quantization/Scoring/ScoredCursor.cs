@@ -44,7 +44,7 @@ internal sealed class ScoredCursor : DataViewRowCursor
 
     public override long Position => _position;
 
-    public override long Batch => _batches[Slot()];
+    public override long Batch => _position < 0 ? -1 : _batches[_slot];
 
     public override bool IsColumnActive(DataViewSchema.Column column) => _active[column.Index];
 
