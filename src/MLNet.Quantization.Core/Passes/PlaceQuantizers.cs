@@ -52,8 +52,10 @@ internal static class PlaceQuantizers
     private static QuantizedLayer Quantize(
         ModelGraph graph, GraphPatch patch, LinearLayer layer, ActivationChoice? choice, WeightGranularity granularity, Dictionary<string, string> placed)
     {
-        var bias = layer.FoldedBias(graph);
-        var codes = WeightCodes.Quantize(layer.FoldedWeights(graph), layer.K, layer.N, layer.Transposed, granularity, bias, choice?.Parameters.Scale);
+        float[] bias = layer.FoldedBias(graph), real = layer.FoldedWeights(graph);
+        CheckFinite(layer.Node, layer.WeightsName, real);
+        if (layer.Bias is { } biasName) CheckFinite(layer.Node, biasName, bias);
+        var codes = WeightCodes.Quantize(real, layer.K, layer.N, layer.Transposed, granularity, bias, choice?.Parameters.Scale);
         string stem = layer.Node.DisplayName;
         int[] dims = layer.Transposed ? [layer.N, layer.K] : [layer.K, layer.N];
         string weights = Dequantize(patch, $"{stem}_weights", Tensor.Create(codes.Codes, dims), codes.Scales, layer.Transposed ? 0 : 1);
@@ -68,6 +70,14 @@ internal static class PlaceQuantizers
         }
         patch.Replace(layer.Node, layer.Node with { Inputs = [.. inputs], Attributes = layer.Node.Attributes.Without("alpha").Without("beta") });
         return Describe(layer, choice, codes);
+    }
+
+    private static void CheckFinite(Node node, string tensor, float[] values)
+    {
+        int at = Array.FindIndex(values, v => !float.IsFinite(v));
+        if (at < 0) return;
+        throw new ModelFormatException(
+            FormattableString.Invariant($"Node '{node.DisplayName}' ({node.OpType}): element {at} of constant '{tensor}' is {values[at]}, expected finite numbers."), node.DisplayName, tensor);
     }
 
     private static QuantizedLayer Describe(LinearLayer layer, ActivationChoice? choice, WeightCodes codes)

@@ -58,6 +58,20 @@ public sealed class BadInputTests
     }
 
     [TestMethod]
+    [DataRow("w1", "dense1")]
+    [DataRow("b2", "dense2")]
+    public void AConstantThatIsNotFinite(string tensor, string node)
+    {
+        var graph = MlpGraph();
+        float[] values = graph.Initializers[tensor].Span<float>().ToArray();
+        values[3] = float.NaN;
+        var model = new OnnxModel(graph with { Initializers = graph.Initializers.SetItem(tensor, Tensor.Create(values, graph.Initializers[tensor].Dims)) }).Bind(inputs: [("data", "Features")]);
+        var e = Assert.ThrowsExactly<ModelFormatException>(() => Catalog.QuantizeWeights(model).Fit(_mlContext.View(Rows(1))));
+        Assert.AreEqual(tensor, e.TensorName);
+        Assert.AreEqual(node, e.NodeName);
+    }
+
+    [TestMethod]
     public void AMissingColumn()
     {
         var data = _mlContext.Data.LoadFromEnumerable([new { Other = 1f }]);
