@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.Runtime;
 using MLNet.Quantization.Calibration;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Pipeline;
 using MLNet.Quantization.Scoring;
 using MLNet.Quantization.Shapes;
@@ -68,6 +69,7 @@ public sealed class QuantizeWeightsEstimator : IEstimator<QuantizedModelTransfor
             quantized, [.. _model.Inputs.Select(i => i.ColumnName)], [.. _model.Outputs.Select(o => new OutputColumn(o.ColumnName, o.Name))], _options.NumberOfThreads ?? 0);
         transformer.GetOutputSchema(input.Schema);
         channel.Info($"{quantized.Report.Layers.Count(l => l.IsInt8)} of {quantized.Report.Layers.Count} layers are INT8; weights {quantized.Report.WeightBytesBefore} -> {quantized.Report.WeightBytesAfter} bytes.");
+        channel.Info($"{Int8Gemm.Choice}.");
         return transformer;
     }
 

@@ -50,6 +50,7 @@ public sealed class PipelineTests
         _mlContext.Log += (_, e) => told.Add(e.Message);
         Static(Mlp()).Fit(_mlContext.View(Rows(100)));
         Assert.IsTrue(told.Any(m => m.Contains("Calibrated 2 activations on 100 rows", StringComparison.Ordinal)), string.Join('\n', told));
+        Assert.IsTrue(told.Any(m => m.Contains("INT8 kernel ", StringComparison.Ordinal)), string.Join('\n', told));
         Assert.IsTrue(told.Any(m => m.Contains("2 of 2 layers are INT8", StringComparison.Ordinal)), string.Join('\n', told));
     }
 
