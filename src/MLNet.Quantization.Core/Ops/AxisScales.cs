@@ -35,12 +35,16 @@ internal sealed record AxisScales(int Outer, int Extent, int Inner, int Block, b
         foreach (int d in scale) count *= d;
         if (scale.Length == 0 || count == 1 && scale.Length == 1 && context.Attribute("block_size", 0L) == 0) return new(1, 1, Product(x), 0, false);
         int axis = context.Axis(context.Attribute("axis", 1L), x.Length);
-        int block = (int)context.Attribute("block_size", 0L);
+        long size = context.Attribute("block_size", 0L);
+        if (size < 0) throw context.Malformed($"block_size is {size}, expected 0 or more");
+        // A block that reaches beyond the axis is the whole axis.
+        int block = (int)Math.Min(size, Math.Max(x[axis], 1));
         var result = new AxisScales(Product(x[..axis]), x[axis], Product(x[(axis + 1)..]), Math.Max(block, 1), block > 0);
         if (block == 0 && (scale.Length != 1 || count != x[axis]))
             throw context.Malformed($"scale [{string.Join(',', scale)}] does not fit axis {axis} of [{string.Join(',', x)}]");
-        if (block > 0 && (scale.Length != x.Length || count != result.Outer * result.Steps * result.Inner))
-            throw context.Malformed($"scale [{string.Join(',', scale)}] does not fit blocks of {block} along axis {axis} of [{string.Join(',', x)}]");
+        int[] blocked = [.. x[..axis], result.Steps, .. x[(axis + 1)..]];
+        if (block > 0 && !scale.AsSpan().SequenceEqual(blocked))
+            throw context.Malformed($"scale [{string.Join(',', scale)}] does not fit blocks of {size} along axis {axis} of [{string.Join(',', x)}]");
         return result;
     }
 

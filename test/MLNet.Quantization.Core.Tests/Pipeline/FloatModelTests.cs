@@ -1,0 +1,61 @@
+using MLNet.Quantization.Execution;
+using MLNet.Quantization.Onnx;
+using MLNet.Quantization.Ops;
+using MLNet.Quantization.Pipeline;
+
+namespace MLNet.Quantization.Tests.Pipeline;
+
+/// <summary>Shared models in float32 against ONNX Runtime; what the engine lacks is named.</summary>
+[TestClass]
+public sealed class FloatModelTests
+{
+    /// <summary>Sums of a few hundred products in another order, relative to the largest score.</summary>
+    private const double FloatTolerance = 1e-5;
+
+    public required TestContext TestContext { get; set; }
+
+    [TestMethod]
+    [DataRow("mnist_mlp_256x2")]
+    [DataRow("ad_autoencoder_mlp")]
+    [DataRow("hand_keypoint_mlp")]
+    [DataRow("mnist_cntk_cnn")]
+    [DataRow("resnet8_cifar10")]
+    [DataRow("kws_dscnn")]
+    [DataRow("vit_ibp_3_3_8_cifar10")]
+    [DataRow("g2p_en_lstm")]
+    [DataRow("magika_v3_3")]
+    [DataRow("structure_only_cct_opset20")]
+    public void AgreesWithOnnxRuntimeOrNamesWhatItLacks(string name)
+    {
+        var source = OnnxReader.ReadFile(SharedData.Model(name));
+        string[] lacking = [.. source.Nodes.Where(n => !OperatorSet.Supports(n)).Select(n => n.OpType).Distinct()];
+        if (lacking.Length > 0)
+        {
+            var e = Assert.ThrowsExactly<UnsupportedOperatorException>(() => Program.Compile(PreparedModel.Prepare(source).Graph));
+            CollectionAssert.Contains(lacking, e.OperatorType);
+            TestContext.WriteLine($"lacks {string.Join(", ", lacking)}");
+            return;
+        }
+        var program = Program.Compile(PreparedModel.Prepare(source).Graph);
+        var input = source.Inputs[0];
+        var random = new Random(5);
+        int[] dims = SharedRows.ShapeOf(input, 1);
+        using var oracle = new OnnxRuntimeOracle(source, true);
+        double most = 0;
+        for (int i = 0; i < 64; i++)
+        {
+            float[] x = OneRow(random, OneCount(dims));
+            float[] expected = oracle.Score((input.Name, x, dims))[0];
+            using var run = program.Rent(dims);
+            x.CopyTo(run.Input<float>(0));
+            run.Execute();
+            float scale = expected.Max(MathF.Abs);
+            most = Math.Max(most, expected.Zip(run.Output<float>(0).ToArray(), (a, b) => MathF.Abs(a - b)).Max() / scale);
+        }
+        TestContext.WriteLine($"largest difference {most:G3} of the largest score");
+        Assert.IsLessThanOrEqualTo(FloatTolerance, most);
+
+        static int OneCount(int[] d) => d.Aggregate(1, (p, v) => p * v);
+        static float[] OneRow(Random r, int n) => [.. Enumerable.Range(0, n).Select(_ => r.NextSingle())];
+    }
+}
