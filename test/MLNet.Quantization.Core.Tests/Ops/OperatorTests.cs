@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
-using MLNet.Quantization.Ops;
 
 namespace MLNet.Quantization.Tests.Ops;
 
@@ -18,13 +17,13 @@ public sealed class OperatorTests
             int rank = random.Next(5);
             int[] full = [.. Enumerable.Range(0, rank).Select(_ => random.Next(10) == 0 ? 0 : random.Next(1, 5))];
             int[] a = Thinned(random, full), b = Thinned(random, full);
-            Tensor x = Values(random, a), y = Values(random, b);
+            Tensor x = OneNode.Floats(random, a), y = OneNode.Floats(random, b);
             var (op, f) = ((string, Func<float, float, float>)[])[("Add", (p, q) => p + q), ("Sub", (p, q) => p - q), ("Mul", (p, q) => p * q), ("Div", (p, q) => p / q)] is var all ? all[i % 4] : default;
-            var found = Run(Node.Create("n", op, ["x", "y"], ["z"]), [x, y]);
+            var found = OneNode.Run(Node.Create("n", op, ["x", "y"], ["z"]), [x, y]);
             int[] dims = [.. Enumerable.Range(0, Math.Max(a.Length, b.Length)).Select(k => Math.Max(At(a, k, b.Length), At(b, k, a.Length)) is var m && (At(a, k, b.Length) == 0 || At(b, k, a.Length) == 0) ? 0 : m)];
             CollectionAssert.AreEqual(dims, found.Dims);
             for (int e = 0; e < found.Count; e++)
-                Assert.AreEqual(f(x.Span<float>()[Source(e, dims, a)], y.Span<float>()[Source(e, dims, b)]), found.Span<float>()[e], $"{op} [{string.Join(',', a)}] [{string.Join(',', b)}]");
+                Assert.AreEqual(f(x.Span<float>()[OneNode.Source(e, dims, a)], y.Span<float>()[OneNode.Source(e, dims, b)]), found.Span<float>()[e], $"{op} [{string.Join(',', a)}] [{string.Join(',', b)}]");
         }
 
         static int At(int[] dims, int axis, int other) => axis - (Math.Max(dims.Length, other) - dims.Length) is var k && k >= 0 ? dims[k] : 1;
@@ -41,18 +40,18 @@ public sealed class OperatorTests
             float alpha = random.Next(2) == 0 ? 1 : 0.5f, beta = random.Next(2) == 0 ? 1 : -2f;
             int[][] shapes = [[], [1], [n], [1, n], [m, 1], [m, n]];
             int[] cDims = shapes[random.Next(shapes.Length)];
-            Tensor a = Values(random, transA ? [k, m] : [m, k]), b = Values(random, transB ? [n, k] : [k, n]), c = Values(random, cDims);
+            Tensor a = OneNode.Floats(random, transA ? [k, m] : [m, k]), b = OneNode.Floats(random, transB ? [n, k] : [k, n]), c = OneNode.Floats(random, cDims);
             var node = Node.Create("n", "Gemm", ["a", "b", "c"], ["y"]) with
             {
                 Attributes = AttributeMap.Empty.With("alpha", alpha).With("beta", beta).With("transA", transA ? 1L : 0L).With("transB", transB ? 1L : 0L),
             };
-            var found = Run(node, [a, b, c], isConstant ? [1] : []);
+            var found = OneNode.Run(node, [a, b, c], isConstant ? [1] : []);
             for (int r = 0; r < m; r++)
                 for (int j = 0; j < n; j++)
                 {
                     double sum = 0;
                     for (int l = 0; l < k; l++) sum += (double)a.Span<float>()[transA ? l * m + r : r * k + l] * b.Span<float>()[transB ? j * k + l : l * n + j];
-                    Assert.AreEqual(alpha * sum + beta * c.Span<float>()[Source(r * n + j, [m, n], cDims)], found.Span<float>()[r * n + j], 1e-5);
+                    Assert.AreEqual(alpha * sum + beta * c.Span<float>()[OneNode.Source(r * n + j, [m, n], cDims)], found.Span<float>()[r * n + j], 1e-5);
                 }
         }
     }
@@ -65,7 +64,7 @@ public sealed class OperatorTests
         Tensor one = Tensor.Scalar(1f), zero = Tensor.Scalar((sbyte)0);
         var a = Tensor.Create<sbyte>([127, 127, -128, -128, 1, 0], 3, 2);
         var b = Tensor.Create<sbyte>([127, 127], 2, 1);
-        CollectionAssert.AreEqual(new sbyte[] { 127, -128, 127 }, Run(node, [a, one, zero, b, one, zero, one, zero]).Span<sbyte>().ToArray());
+        CollectionAssert.AreEqual(new sbyte[] { 127, -128, 127 }, OneNode.Run(node, [a, one, zero, b, one, zero, one, zero]).Span<sbyte>().ToArray());
     }
 
     [TestMethod]
@@ -80,24 +79,24 @@ public sealed class OperatorTests
             var za = Tensor.Scalar((byte)random.Next(256));
             var zb = Tensor.Scalar((sbyte)(random.Next(2) == 0 ? 0 : 3));
             var node = Node.Create("n", "MatMulInteger", ["a", "b", "za", "zb"], ["y"]);
-            var fast = Run(node, [a, b, za, zb], constant: [1, 2, 3]).Span<int>().ToArray();
-            CollectionAssert.AreEqual(Run(node, [a, b, za, zb]).Span<int>().ToArray(), fast);
+            var fast = OneNode.Run(node, [a, b, za, zb], constant: [1, 2, 3]).Span<int>().ToArray();
+            CollectionAssert.AreEqual(OneNode.Run(node, [a, b, za, zb]).Span<int>().ToArray(), fast);
         }
     }
 
     [TestMethod]
     public void AnIntegerDividedByZeroIsATypedError()
     {
-        var e = Assert.ThrowsExactly<ModelFormatException>(() => Run(Node.Create("half", "Div", ["a", "b"], ["y"]), [Tensor.Create<int>([1, 2], 2), Tensor.Create<int>([1, 0], 2)]));
+        var e = Assert.ThrowsExactly<ModelFormatException>(() => OneNode.Run(Node.Create("half", "Div", ["a", "b"], ["y"]), [Tensor.Create<int>([1, 2], 2), Tensor.Create<int>([1, 0], 2)]));
         Assert.AreEqual("half", e.NodeName);
-        var wrapped = Run(Node.Create("n", "Div", ["a", "b"], ["y"]), [Tensor.Create<int>([int.MinValue], 1), Tensor.Create<int>([-1], 1)]);
+        var wrapped = OneNode.Run(Node.Create("n", "Div", ["a", "b"], ["y"]), [Tensor.Create<int>([int.MinValue], 1), Tensor.Create<int>([-1], 1)]);
         Assert.AreEqual(int.MinValue, wrapped.Span<int>()[0]);
     }
 
     [TestMethod]
     public void AnIndexOutsideIsATypedError()
     {
-        var e = Assert.ThrowsExactly<ModelFormatException>(() => Run(Node.Create("pick", "Gather", ["x", "i"], ["y"]), [Tensor.Create<float>([1, 2], 2), Tensor.Create<long>([2], 1)]));
+        var e = Assert.ThrowsExactly<ModelFormatException>(() => OneNode.Run(Node.Create("pick", "Gather", ["x", "i"], ["y"]), [Tensor.Create<float>([1, 2], 2), Tensor.Create<long>([2], 1)]));
         Assert.AreEqual("pick", e.NodeName);
         StringAssert.Contains(e.Message, "index 2");
     }
@@ -112,15 +111,15 @@ public sealed class OperatorTests
         CollectionAssert.AreEqual(new byte[] { 0, 255, 1 }, Cast(Tensor.Create<int>([256, -1, 1], 3), ElementType.UInt8).Span<byte>().ToArray());
     }
 
-    private static Tensor Cast(Tensor x, ElementType to) => Run(Node.Create("n", "Cast", ["x"], ["y"]) with { Attributes = AttributeMap.Empty.With("to", (long)to) }, [x]);
+    private static Tensor Cast(Tensor x, ElementType to) => OneNode.Run(Node.Create("n", "Cast", ["x"], ["y"]) with { Attributes = AttributeMap.Empty.With("to", (long)to) }, [x]);
 
     [TestMethod]
     public void SoftmaxBeforeOpset13JoinsTheAxes()
     {
-        var x = Values(new Random(4), [2, 3, 4]);
+        var x = OneNode.Floats(new Random(4), [2, 3, 4]);
         var node = Node.Create("n", "Softmax", ["x"], ["y"]);
-        var joined = Run(node, [x], opset: 11).Span<float>();
-        var last = Run(node, [x], opset: 13).Span<float>();
+        var joined = OneNode.Run(node, [x], opset: 11).Span<float>();
+        var last = OneNode.Run(node, [x], opset: 13).Span<float>();
         Assert.AreEqual(1f, Sum(joined[..12]), 1e-6f);
         Assert.AreEqual(1f, Sum(last[..4]), 1e-6f);
 
@@ -209,48 +208,7 @@ public sealed class OperatorTests
         return builder.ToImmutable();
     }
 
-    /// <summary>Runs one node; the inputs at the positions <paramref name="constant"/> are constants of the graph.</summary>
-    private static Tensor Run(Node node, Tensor[] inputs, int[]? constant = null, int opset = 21)
-    {
-        constant ??= [];
-        var graph = new ModelGraph
-        {
-            Inputs = [.. inputs.Select((t, i) => (t, i)).Where(p => !constant.Contains(p.i)).Select(p => new ValueInfo(node.Inputs[p.i], p.t.Type, p.t.Shape))],
-            Outputs = [new(node.Outputs[0], ElementType.Undefined, null)],
-            Nodes = [node],
-            Initializers = GraphConstants([.. constant.Select(i => (node.Inputs[i], inputs[i]))]),
-            OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", opset),
-        };
-        var program = Program.Compile(graph);
-        Tensor[] fed = [.. inputs.Where((_, i) => !constant.Contains(i))];
-        using var run = program.Rent([.. fed.Select(t => t.Dims)]);
-        for (int i = 0; i < fed.Length; i++) fed[i].Bytes.Span.CopyTo(run.Input<byte>(i));
-        run.Execute();
-        return new(GraphInference.Infer(graph)[node.Outputs[0]].Type, run.OutputShape(0), run.Output<byte>(0).ToArray());
-    }
-
-    private static Tensor Values(Random random, int[] dims)
-    {
-        int count = dims.Aggregate(1, (p, d) => p * d);
-        return Tensor.Create([.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() * 4 - 2))], dims);
-    }
-
     /// <summary>Some extents made 1, some leading axes dropped.</summary>
     private static int[] Thinned(Random random, int[] dims) =>
         [.. dims.Select(d => random.Next(3) == 0 ? 1 : d).Skip(random.Next(3) == 0 ? random.Next(dims.Length + 1) : 0)];
-
-    /// <summary>The element of a broadcast operand that element <paramref name="index"/> of the result reads.</summary>
-    private static int Source(int index, int[] dims, int[] operand)
-    {
-        int source = 0, stride = 1;
-        for (int i = 1; i <= dims.Length; i++)
-        {
-            int at = index % dims[^i];
-            index /= dims[^i];
-            if (i > operand.Length) continue;
-            if (operand[^i] > 1) source += at * stride;
-            stride *= operand[^i];
-        }
-        return source;
-    }
 }

@@ -52,23 +52,37 @@ internal sealed class QuantizedLinear : Operator
     private static ElementType OutputType(OpContext context) =>
         !context.Node.Attributes.Contains("output_scale") ? ElementType.Float : context.Attribute("output_signed", 0L) != 0 ? ElementType.Int8 : ElementType.UInt8;
 
-    private abstract class LinearStep(int k, ElementType inputType, AffineParameters input) : Step
+    private abstract class LinearStep(int k, ElementType inputType, AffineParameters input, SparseProduct? sparse) : Step
     {
         protected AffineParameters Parameters { get; } = input;
 
+        /// <summary>Workspace of the product of dense codes.</summary>
         protected abstract long ProductBytes(int rows);
 
+        protected abstract void Multiply(ReadOnlySpan<byte> codes, int rows, in StepContext context, Span<byte> workspace);
+
+        protected abstract void Multiply(SparseProduct product, SparseRows x, int rows, in StepContext context);
+
         public override bool ReadsAtRun(int input) => input == 0;
+
+        public override bool AcceptsSparse(int input) => input == 0 && sparse is not null;
 
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
             int rows = LinearShape.Rows(inputs[0]!);
             long codes = inputType == ElementType.UInt8 ? 0 : LinearShape.Align((long)rows * k);
-            return new(codes + ProductBytes(rows));
+            return new(codes + Math.Max(ProductBytes(rows), sparse?.WorkspaceBytes(rows) ?? 0));
+        }
+
+        public override void Run(in StepContext context)
+        {
+            int rows = LinearShape.Rows(context.Inputs[0].Layout!);
+            if (context.Inputs[0].Sparse is { } x) Multiply(sparse!, x, rows, context);
+            else Multiply(Codes(context, rows, out var rest), rows, context, rest);
         }
 
         /// <summary>The input as u8 codes: as it is, or made in the workspace, of which <paramref name="rest"/> is left.</summary>
-        protected ReadOnlySpan<byte> Codes(in StepContext context, int rows, out Span<byte> rest)
+        private ReadOnlySpan<byte> Codes(in StepContext context, int rows, out Span<byte> rest)
         {
             rest = context.Workspace;
             if (inputType == ElementType.UInt8) return context.Input<byte>(0);
@@ -85,42 +99,26 @@ internal sealed class QuantizedLinear : Operator
     }
 
     private sealed class FloatStep(int k, ElementType inputType, AffineParameters input, FloatProduct product, SparseProduct? sparse)
-        : LinearStep(k, inputType, input)
+        : LinearStep(k, inputType, input, sparse)
     {
-        protected override long ProductBytes(int rows) => Math.Max(product.WorkspaceBytes(rows), sparse?.WorkspaceBytes(rows) ?? 0);
+        protected override long ProductBytes(int rows) => product.WorkspaceBytes(rows);
 
-        public override bool AcceptsSparse(int input) => input == 0 && sparse is not null;
+        protected override void Multiply(ReadOnlySpan<byte> codes, int rows, in StepContext context, Span<byte> workspace) =>
+            product.Run(codes, rows, [Parameters.Scale], [Parameters.ZeroPoint], context.Output<float>(0), workspace, context.MaxThreads);
 
-        public override void Run(in StepContext context)
-        {
-            int rows = LinearShape.Rows(context.Inputs[0].Layout!);
-            if (context.Inputs[0].Sparse is { } s)
-            {
-                sparse!.Run(s.Starts, s.Columns, s.Values, rows, Parameters, context.Output<float>(0), context.Workspace, context.MaxThreads);
-                return;
-            }
-            var codes = Codes(context, rows, out var rest);
-            product.Run(codes, rows, [Parameters.Scale], [Parameters.ZeroPoint], context.Output<float>(0), rest, context.MaxThreads);
-        }
+        protected override void Multiply(SparseProduct product, SparseRows x, int rows, in StepContext context) =>
+            product.Run(x.Starts, x.Columns, x.Values, rows, Parameters, context.Output<float>(0), context.Workspace, context.MaxThreads);
     }
 
     private sealed class CodeStep(int k, ElementType inputType, AffineParameters input, RequantizedProduct product, SparseProduct? sparse)
-        : LinearStep(k, inputType, input)
+        : LinearStep(k, inputType, input, sparse)
     {
-        protected override long ProductBytes(int rows) => Math.Max(product.WorkspaceBytes(rows), sparse?.WorkspaceBytes(rows) ?? 0);
+        protected override long ProductBytes(int rows) => product.WorkspaceBytes(rows);
 
-        public override bool AcceptsSparse(int input) => input == 0 && sparse is not null;
+        protected override void Multiply(ReadOnlySpan<byte> codes, int rows, in StepContext context, Span<byte> workspace) =>
+            product.Run(codes, rows, context.Output<byte>(0), workspace, context.MaxThreads);
 
-        public override void Run(in StepContext context)
-        {
-            int rows = LinearShape.Rows(context.Inputs[0].Layout!);
-            if (context.Inputs[0].Sparse is { } s)
-            {
-                sparse!.Run(s.Starts, s.Columns, s.Values, rows, Parameters, context.Output<byte>(0), context.Workspace, context.MaxThreads);
-                return;
-            }
-            var codes = Codes(context, rows, out var rest);
-            product.Run(codes, rows, context.Output<byte>(0), rest, context.MaxThreads);
-        }
+        protected override void Multiply(SparseProduct product, SparseRows x, int rows, in StepContext context) =>
+            product.Run(x.Starts, x.Columns, x.Values, rows, Parameters, context.Output<byte>(0), context.Workspace, context.MaxThreads);
     }
 }
