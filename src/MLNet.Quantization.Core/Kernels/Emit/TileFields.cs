@@ -13,6 +13,10 @@ internal static class TileFields
 
     public static int Groups { get; } = Of(nameof(TileArguments.Groups));
 
+    public static int Jumps { get; } = Of(nameof(TileArguments.Jumps));
+
+    public static int SegmentGroups { get; } = Of(nameof(TileArguments.SegmentGroups));
+
     public static int C { get; } = Of(nameof(TileArguments.C));
 
     public static int Ldc { get; } = Of(nameof(TileArguments.Ldc));

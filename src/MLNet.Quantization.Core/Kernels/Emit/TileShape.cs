@@ -4,7 +4,8 @@ namespace MLNet.Quantization.Kernels;
 /// <param name="Rows">Rows of activations.</param>
 /// <param name="Vectors">Width of the panel, in vectors of 16 columns.</param>
 /// <param name="Stage">What becomes of the sums.</param>
-internal readonly record struct TileShape(int Rows, int Vectors, OutputStage Stage)
+/// <param name="Segmented">The groups of a row lie in segments, <see cref="TileArguments.Jumps"/> apart.</param>
+internal readonly record struct TileShape(int Rows, int Vectors, OutputStage Stage, bool Segmented = false)
 {
     /// <summary>
     /// Sums that run side by side for each element, over every second or fourth group of k: a tile of few rows has too few chains of

@@ -46,9 +46,9 @@ internal class VnniKernel(CallingConvention convention) : Int8Kernel
 
     public override int MaxRows(int vectors) => _maxRows[vectors];
 
-    public override nint Tile(OutputStage stage, int vectors, int rows)
+    public override nint Tile(OutputStage stage, int vectors, int rows, bool segmented)
     {
-        var shape = new TileShape(rows, vectors, stage);
+        var shape = new TileShape(rows, vectors, stage, segmented);
         lock (_lock)
         {
             if (!_tiles.TryGetValue(shape, out nint tile)) _tiles.Add(shape, tile = EmittedCode.Publish(Emit(shape)));

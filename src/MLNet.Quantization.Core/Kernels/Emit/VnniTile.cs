@@ -47,7 +47,8 @@ internal sealed class VnniTile
         tile.StartSums();
         tile.ClaimOutput();
         tile.LoadPointers();
-        tile.Loop();
+        if (shape.Segmented) tile.Segments();
+        else tile.Loop();
         tile.AddCopies();
         var sums = convention.Vectors[..(shape.Rows * shape.Vectors)];
         new VnniOutput(tile._code, shape, convention, sums, convention.Vectors[sums.Length..]).Emit();
@@ -96,13 +97,31 @@ internal sealed class VnniTile
         var arguments = _convention.Argument;
         _code.mov(_weights, __qword_ptr[arguments + TileFields.B]);
         _code.mov(_stride, __qword_ptr[arguments + TileFields.Lda]);
-        _code.mov(_count, __qword_ptr[arguments + TileFields.Groups]);
+        if (!_shape.Segmented) _code.mov(_count, __qword_ptr[arguments + TileFields.Groups]);
         _code.mov(_rows[0], __qword_ptr[arguments + TileFields.A]);
         for (int i = 1; i < _rows.Length; i++)
         {
             _code.lea(_rows[i], __[_rows[i - 1] + (_stride * 2)]);
             _code.add(_rows[i], _stride);
         }
+    }
+
+    /// <summary>One loop a segment. No register is free for the place in the list of jumps: the argument holds it.</summary>
+    private void Segments()
+    {
+        var arguments = _convention.Argument;
+        Label segment = _code.CreateLabel(), end = _code.CreateLabel();
+        _code.Label(ref segment);
+        _code.mov(_count, __qword_ptr[arguments + TileFields.SegmentGroups]);
+        Loop();
+        _code.mov(_count, __qword_ptr[arguments + TileFields.Jumps]);
+        _code.add(__qword_ptr[arguments + TileFields.Jumps], sizeof(long));
+        _code.mov(_count, __qword_ptr[_count]);
+        _code.cmp(_count, (int)TileArguments.LastJump);
+        _code.je(end);
+        foreach (var row in _rows) _code.add(row, _count);
+        _code.jmp(segment);
+        _code.Label(ref end);
     }
 
     private void Loop()

@@ -28,42 +28,65 @@ internal static unsafe class ActivationRows
         long padding = ((k + kernel.GroupSize - 1) / kernel.GroupSize * kernel.GroupSize) - k;
         for (int r = 0; r < rows; r++, from += lda, to += stride)
         {
-            switch (kernel.Form)
-            {
-                case ActivationForm.Bytes:
-                    Buffer.MemoryCopy(from, to, k, k);
-                    break;
-                case ActivationForm.SignedBytes:
-                    Sign(from, to, k);
-                    break;
-                default:
-                    Widen(from, (short*)to, k);
-                    break;
-            }
+            CopyRun(kernel, from, k, to);
             new Span<byte>(to + (k * kernel.ActivationBytes), (int)padding * kernel.ActivationBytes).Clear();
         }
     }
 
+    /// <summary>One run of <paramref name="k"/> values, nothing behind them.</summary>
+    public static void CopyRun(Int8Kernel kernel, byte* from, long k, byte* to)
+    {
+        switch (kernel.Form)
+        {
+            case ActivationForm.Bytes:
+                Buffer.MemoryCopy(from, to, k, k);
+                break;
+            case ActivationForm.SignedBytes:
+                Sign(from, to, k);
+                break;
+            default:
+                Widen(from, 0, (short*)to, k);
+                break;
+        }
+    }
+
+    /// <summary>The same from s8 codes, which become u8 codes that lie 128 higher.</summary>
+    public static void CopySignedRun(Int8Kernel kernel, byte* from, long k, byte* to)
+    {
+        switch (kernel.Form)
+        {
+            case ActivationForm.Bytes:
+                Sign(from, to, k);
+                break;
+            case ActivationForm.SignedBytes:
+                Buffer.MemoryCopy(from, to, k, k);
+                break;
+            default:
+                Widen(from, 0x80, (short*)to, k);
+                break;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Widen(byte* from, short* to, long k)
+    private static void Widen(byte* from, byte flip, short* to, long k)
     {
         long i = 0;
         if (Vector256.IsHardwareAccelerated)
         {
             for (; i <= k - 32; i += 32)
             {
-                var x = Vector256.Load(from + i);
+                var x = Vector256.Load(from + i) ^ Vector256.Create(flip);
                 Vector256.WidenLower(x).AsInt16().Store(to + i);
                 Vector256.WidenUpper(x).AsInt16().Store(to + i + 16);
             }
         }
         for (; i <= k - 16; i += 16)
         {
-            var x = Vector128.Load(from + i);
+            var x = Vector128.Load(from + i) ^ Vector128.Create(flip);
             Vector128.WidenLower(x).AsInt16().Store(to + i);
             Vector128.WidenUpper(x).AsInt16().Store(to + i + 8);
         }
-        for (; i < k; i++) to[i] = from[i];
+        for (; i < k; i++) to[i] = (byte)(from[i] ^ flip);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

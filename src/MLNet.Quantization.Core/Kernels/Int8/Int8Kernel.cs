@@ -34,8 +34,8 @@ internal abstract unsafe class Int8Kernel
     /// <summary>The most rows of a tile over a panel of that width.</summary>
     public abstract int MaxRows(int vectors);
 
-    /// <summary>The function for a tile of that many rows: takes a TileArguments*.</summary>
-    public abstract nint Tile(OutputStage stage, int vectors, int rows);
+    /// <summary>The function for a tile of that many rows, over segments or not: takes a TileArguments*.</summary>
+    public abstract nint Tile(OutputStage stage, int vectors, int rows, bool segmented);
 
     /// <summary>Bytes of one activation in <see cref="Form"/>.</summary>
     public int ActivationBytes => Form == ActivationForm.Words ? 2 : 1;

@@ -18,7 +18,7 @@ internal abstract unsafe class Int8Product
     private const int MostRows = 16;
 
     private readonly AlignedBuffer _constants;
-    private readonly nint[] _tiles = new nint[5 * MostRows];
+    private readonly nint[] _tiles = new nint[2 * 5 * MostRows];
 
     /// <summary>Up to so many rows a product is one tile high, reads activations in place and stays on one thread: <see cref="RunDirectly"/>.</summary>
     private readonly int _directRows;
@@ -45,7 +45,7 @@ internal abstract unsafe class Int8Product
 
     public Int8Weights Weights { get; }
 
-    protected OutputStage Stage { get; }
+    internal OutputStage Stage { get; }
 
     /// <summary>bias - Za · Σw for each column, modulo 2^32.</summary>
     protected static int[] OffsetsOf(Int8Weights weights, int zeroPoint, ReadOnlySpan<int> bias)
@@ -252,10 +252,63 @@ internal abstract unsafe class Int8Product
         }
     }
 
-    private nint TileOf(int vectors, int rows)
+    /// <summary>The fields of a tile that the stage reads and that are the same for all columns.</summary>
+    internal virtual void SetStage(ref TileArguments t)
     {
-        ref nint tile = ref _tiles[(vectors * MostRows) + rows - 1 - MostRows];
-        if (tile == 0) tile = Weights.Kernel.Tile(Stage, vectors, rows);
+    }
+
+    /// <summary>
+    /// On this thread, rows in lines: the row after <paramref name="length"/> of them lies elsewhere. Activations are in the kernel's form,
+    /// readable up to whole groups.
+    /// </summary>
+    /// <param name="template">A and C of the first line, Lda, Ldc, the row fields with steps of 0, the clamp, Jumps and SegmentGroups.</param>
+    /// <param name="lines">Lines.</param>
+    /// <param name="lineA">Bytes from one line of activations to the next.</param>
+    /// <param name="lineC">Bytes from one line of the output to the next.</param>
+    /// <param name="length">Rows of a line.</param>
+    /// <param name="panel">First panel of weights.</param>
+    /// <param name="panelEnd">After the last.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal void RunLines(in TileArguments template, int lines, long lineA, long lineC, int length, int panel, int panelEnd)
+    {
+        if (IsLong) throw new NotSupportedException($"Sums over {Weights.K} products in segments are not exact in int32.");
+        var t = template;
+        SetConstants(ref t);
+        var constants = t;
+        int size = Stage == OutputStage.Requantized ? 1 : 4;
+        bool native = Weights.Kernel.IsNative, segmented = template.Jumps != null;
+        t.Groups = Weights.Groups;
+        foreach (ref readonly var p in Weights.Panels.AsSpan(panel, panelEnd - panel))
+        {
+            t.B = Weights.Pointer + p.Offset;
+            t.Columns = p.Columns;
+            t.LastVectorMask = p.LastVectorMask;
+            t.Offsets = constants.Offsets + p.Column;
+            t.Scales = constants.Scales + p.Column;
+            t.Bias = constants.Bias + p.Column;
+            t.ColumnSums = constants.ColumnSums + p.Column;
+            int most = Weights.Kernel.MaxRows(p.Vectors), tiles = (length + most - 1) / most, height = length / tiles, higher = length % tiles;
+            for (int line = 0; line < lines; line++)
+            {
+                t.A = template.A + (line * lineA);
+                t.C = template.C + (line * lineC) + ((long)p.Column * size);
+                for (int tile = 0; tile < tiles; tile++)
+                {
+                    int rows = tile < higher ? height + 1 : height;
+                    t.Jumps = template.Jumps;
+                    Int8Kernel.Call(TileOf(p.Vectors, rows, segmented), native, &t);
+                    t.A += rows * t.Lda;
+                    t.C += rows * t.Ldc;
+                }
+            }
+        }
+        GC.KeepAlive(this);
+    }
+
+    private nint TileOf(int vectors, int rows, bool segmented = false)
+    {
+        ref nint tile = ref _tiles[(((segmented ? 5 : 0) + vectors) * MostRows) + rows - 1 - MostRows];
+        if (tile == 0) tile = Weights.Kernel.Tile(Stage, vectors, rows, segmented);
         return tile;
     }
 }

@@ -70,7 +70,7 @@ internal static unsafe class LongSums
                         LastVectorMask = ulong.MaxValue >> (64 - kernel.Lanes),
                         Stage = OutputStage.Int32,
                     };
-                    Int8Kernel.Call(kernel.Tile(OutputStage.Int32, p.Vectors, tileRows), kernel.IsNative, &t);
+                    Int8Kernel.Call(kernel.Tile(OutputStage.Int32, p.Vectors, tileRows, segmented: false), kernel.IsNative, &t);
                     r += tileRows;
                 }
             }

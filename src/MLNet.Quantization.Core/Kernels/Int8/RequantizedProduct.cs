@@ -48,10 +48,13 @@ internal sealed unsafe class RequantizedProduct : Int8Product
         Check(a.Length, m, c.Length, workspace, out int lanes);
         fixed (byte* pa = a, work = workspace, pc = c)
         {
-            var t = new TileArguments { A = pa, Lda = Weights.K, C = pc, Ldc = Weights.N, ZeroPoint = _outputZeroPoint, Low = _low, High = _high };
+            var t = new TileArguments { A = pa, Lda = Weights.K, C = pc, Ldc = Weights.N };
+            SetStage(ref t);
             Run(ref t, m, work, lanes, maxThreads);
         }
     }
+
+    internal override void SetStage(ref TileArguments t) => (t.ZeroPoint, t.Low, t.High) = (_outputZeroPoint, _low, _high);
 
     internal override long LongOffset(int column) => _longOffsets[column];
 

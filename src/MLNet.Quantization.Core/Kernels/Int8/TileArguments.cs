@@ -23,6 +23,9 @@ internal enum OutputStage
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct TileArguments
 {
+    /// <summary>Ends <see cref="Jumps"/>; no distance within memory that a row spans.</summary>
+    public const long LastJump = int.MinValue;
+
     /// <summary>First row of activations, in the kernel's <see cref="ActivationForm"/>.</summary>
     public byte* A;
 
@@ -34,6 +37,15 @@ internal unsafe struct TileArguments
 
     /// <summary>Groups of k that the sums run over.</summary>
     public long Groups;
+
+    /// <summary>
+    /// Null where the groups of a row lie side by side. Else they lie in segments of <see cref="SegmentGroups"/> groups (the window of a
+    /// convolution): bytes from the end of one segment to the start of the next, <see cref="LastJump"/> at the end.
+    /// </summary>
+    public long* Jumps;
+
+    /// <summary>Groups of one segment.</summary>
+    public long SegmentGroups;
 
     /// <summary>First element of the output rectangle.</summary>
     public byte* C;

@@ -28,27 +28,39 @@ internal static unsafe class Int8Tile<TDot, TSums, TOperand, TRows, TVectors>
         byte* a0 = t->A;
         byte* a3 = a0 + (3 * stride), a6 = a3 + (3 * stride), a9 = a6 + (3 * stride);
         sbyte* b = t->B;
-        for (long g = t->Groups; g > 0; g--)
+        long* jumps = t->Jumps;
+        long groups = jumps == null ? t->Groups : t->SegmentGroups;
+        while (true)
         {
-            var w = TDot.LoadWeights(b);
-            var v = TVectors.Value > 1 ? TDot.LoadWeights(b + (TDot.Lanes * TDot.Group)) : default;
-            b += TDot.Lanes * TDot.Group * TVectors.Value;
-            Add(ref s0, ref u0, a0, w, v);
-            if (TRows.Value > 1) Add(ref s1, ref u1, a0 + stride, w, v);
-            if (TRows.Value > 2) Add(ref s2, ref u2, a0 + (2 * stride), w, v);
-            if (TRows.Value > 3) Add(ref s3, ref u3, a3, w, v);
-            if (TRows.Value > 4) Add(ref s4, ref u4, a3 + stride, w, v);
-            if (TRows.Value > 5) Add(ref s5, ref u5, a3 + (2 * stride), w, v);
-            if (TRows.Value > 6) Add(ref s6, ref u6, a6, w, v);
-            if (TRows.Value > 7) Add(ref s7, ref u7, a6 + stride, w, v);
-            if (TRows.Value > 8) Add(ref s8, ref u8, a6 + (2 * stride), w, v);
-            if (TRows.Value > 9) Add(ref s9, ref u9, a9, w, v);
-            if (TRows.Value > 10) Add(ref s10, ref u10, a9 + stride, w, v);
-            if (TRows.Value > 11) Add(ref s11, ref u11, a9 + (2 * stride), w, v);
-            a0 += step;
-            if (TRows.Value > 3) a3 += step;
-            if (TRows.Value > 6) a6 += step;
-            if (TRows.Value > 9) a9 += step;
+            for (long g = groups; g > 0; g--)
+            {
+                var w = TDot.LoadWeights(b);
+                var v = TVectors.Value > 1 ? TDot.LoadWeights(b + (TDot.Lanes * TDot.Group)) : default;
+                b += TDot.Lanes * TDot.Group * TVectors.Value;
+                Add(ref s0, ref u0, a0, w, v);
+                if (TRows.Value > 1) Add(ref s1, ref u1, a0 + stride, w, v);
+                if (TRows.Value > 2) Add(ref s2, ref u2, a0 + (2 * stride), w, v);
+                if (TRows.Value > 3) Add(ref s3, ref u3, a3, w, v);
+                if (TRows.Value > 4) Add(ref s4, ref u4, a3 + stride, w, v);
+                if (TRows.Value > 5) Add(ref s5, ref u5, a3 + (2 * stride), w, v);
+                if (TRows.Value > 6) Add(ref s6, ref u6, a6, w, v);
+                if (TRows.Value > 7) Add(ref s7, ref u7, a6 + stride, w, v);
+                if (TRows.Value > 8) Add(ref s8, ref u8, a6 + (2 * stride), w, v);
+                if (TRows.Value > 9) Add(ref s9, ref u9, a9, w, v);
+                if (TRows.Value > 10) Add(ref s10, ref u10, a9 + stride, w, v);
+                if (TRows.Value > 11) Add(ref s11, ref u11, a9 + (2 * stride), w, v);
+                a0 += step;
+                if (TRows.Value > 3) a3 += step;
+                if (TRows.Value > 6) a6 += step;
+                if (TRows.Value > 9) a9 += step;
+            }
+            if (jumps == null) break;
+            long jump = *jumps++;
+            if (jump == TileArguments.LastJump) break;
+            a0 += jump;
+            a3 += jump;
+            a6 += jump;
+            a9 += jump;
         }
 
         TSums* sums = stackalloc TSums[TRows.Value * TVectors.Value];

@@ -28,7 +28,7 @@ internal sealed unsafe class IntrinsicsKernel<TDot, TSums, TOperand> : Int8Kerne
 
     public override int MaxRows(int vectors) => Math.Min(12, TDot.Accumulators / vectors);
 
-    public override nint Tile(OutputStage stage, int vectors, int rows) => (nint)(vectors == 1 ? OneVector(rows) : TwoVectors(rows));
+    public override nint Tile(OutputStage stage, int vectors, int rows, bool segmented) => (nint)(vectors == 1 ? OneVector(rows) : TwoVectors(rows));
 
     private static delegate*<TileArguments*, void> OneVector(int rows) => rows switch
     {

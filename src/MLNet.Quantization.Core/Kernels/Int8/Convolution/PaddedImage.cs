@@ -1,0 +1,91 @@
+using MLNet.Quantization.Numerics;
+
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>
+/// Copies one image, line by line, to where windows are read from: in the form of the kernel, channels last, with the zero point where
+/// windows reach beyond it.
+/// </summary>
+internal readonly unsafe struct PaddedImage(Int8Kernel kernel, ConvolutionShape shape, PixelLayout layout, PixelSource source)
+{
+    /// <summary>Bytes behind the last line, up to where whole groups of it are read.</summary>
+    private const int Slack = 64;
+
+    private readonly Extents _padded = shape.Padded;
+
+    /// <summary>Lines of the copy.</summary>
+    public int Lines => _padded.Depth * _padded.Height;
+
+    public long PixelBytes => (long)layout.Stride * kernel.ActivationBytes;
+
+    public long LineBytes => _padded.Width * PixelBytes;
+
+    /// <summary>Of the whole copy.</summary>
+    public long Bytes => ((Lines * LineBytes) + Slack + 63) / 64 * 64;
+
+    /// <summary>What one thread needs beside while it copies.</summary>
+    public long ScratchBytes
+    {
+        get
+        {
+            long pixels = (long)shape.Input.Width * shape.Channels, columns = source.Form == PixelForm.FloatChannelsFirst ? pixels : 0;
+            long interleaved = kernel.Form == ActivationForm.Bytes ? 0 : (long)shape.Input.Width * layout.Stride;
+            return (columns + interleaved + (2 * Slack) + 63) / 64 * 64;
+        }
+    }
+
+    /// <summary>Writes line <paramref name="line"/> of the copy.</summary>
+    /// <param name="image">The image's first pixel.</param>
+    /// <param name="line">Depth · padded height + height.</param>
+    /// <param name="copy">First byte of the copy.</param>
+    /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
+    public void CopyLine(byte* image, int line, byte* copy, byte* scratch)
+    {
+        byte* to = copy + (line * LineBytes);
+        int d = (line / _padded.Height) - shape.Pads.Depth, h = (line % _padded.Height) - shape.Pads.Height;
+        bool outside = d < 0 || d >= shape.Input.Depth || h < 0 || h >= shape.Input.Height;
+        int left = Math.Min(shape.Pads.Width, _padded.Width), pixels = outside ? 0 : Math.Max(0, Math.Min(shape.Input.Width, _padded.Width - left));
+        if (outside) left = _padded.Width;
+        Fill(to, left);
+        Fill(to + ((left + pixels) * PixelBytes), _padded.Width - left - pixels);
+        if (pixels > 0) CopyPixels(image, (d * shape.Input.Height) + h, pixels, to + (left * PixelBytes), scratch);
+    }
+
+    /// <summary>Pads have the zero point, in the form of the kernel.</summary>
+    private void Fill(byte* to, int pixels)
+    {
+        int elements = pixels * layout.Stride, zero = source.Parameters.ZeroPoint;
+        if (kernel.Form == ActivationForm.Words) new Span<short>(to, elements).Fill((short)zero);
+        else new Span<byte>(to, elements).Fill((byte)(kernel.Form == ActivationForm.SignedBytes ? zero ^ 0x80 : zero));
+    }
+
+    private void CopyPixels(byte* image, int inputLine, int pixels, byte* to, byte* scratch)
+    {
+        int channels = shape.Channels;
+        byte* codes;
+        bool direct = kernel.Form == ActivationForm.Bytes;
+        if (source.Form == PixelForm.FloatChannelsFirst)
+        {
+            var columns = scratch;
+            for (int c = 0; c < channels; c++)
+            {
+                float* values = (float*)image + (((long)c * shape.Input.Depth * shape.Input.Height) + inputLine) * shape.Input.Width;
+                Quantizer.Quantize(new ReadOnlySpan<float>(values, pixels), source.Parameters, new Span<byte>(columns + ((long)c * pixels), pixels));
+            }
+            codes = direct ? to : scratch + (((long)channels * pixels) + 63) / 64 * 64;
+            ByteTranspose.Run(columns, channels, pixels, pixels, codes, layout.Stride);
+            if (!direct) ActivationRows.CopyRun(kernel, codes, (long)pixels * layout.Stride, to);
+            return;
+        }
+        codes = image + ((long)inputLine * shape.Input.Width * channels);
+        if (layout.Stride == channels) CopyRun(codes, (long)pixels * channels, to);
+        else
+            for (int x = 0; x < pixels; x++) CopyRun(codes + ((long)x * channels), channels, to + (x * PixelBytes));
+    }
+
+    private void CopyRun(byte* codes, long elements, byte* to)
+    {
+        if (source.Form == PixelForm.Codes) ActivationRows.CopyRun(kernel, codes, elements, to);
+        else ActivationRows.CopySignedRun(kernel, codes, elements, to);
+    }
+}
