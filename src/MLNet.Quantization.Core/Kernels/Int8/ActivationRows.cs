@@ -28,15 +28,15 @@ internal static unsafe class ActivationRows
         long padding = ((k + kernel.GroupSize - 1) / kernel.GroupSize * kernel.GroupSize) - k;
         for (int r = 0; r < rows; r++, from += lda, to += stride)
         {
-            CopyRun(kernel, from, k, to);
+            CopyRun(kernel.Form, from, k, to);
             new Span<byte>(to + (k * kernel.ActivationBytes), (int)padding * kernel.ActivationBytes).Clear();
         }
     }
 
     /// <summary>One run of <paramref name="k"/> values, nothing behind them.</summary>
-    public static void CopyRun(Int8Kernel kernel, byte* from, long k, byte* to)
+    public static void CopyRun(ActivationForm form, byte* from, long k, byte* to)
     {
-        switch (kernel.Form)
+        switch (form)
         {
             case ActivationForm.Bytes:
                 Buffer.MemoryCopy(from, to, k, k);
@@ -51,9 +51,9 @@ internal static unsafe class ActivationRows
     }
 
     /// <summary>The same from s8 codes, which become u8 codes that lie 128 higher.</summary>
-    public static void CopySignedRun(Int8Kernel kernel, byte* from, long k, byte* to)
+    public static void CopySignedRun(ActivationForm form, byte* from, long k, byte* to)
     {
-        switch (kernel.Form)
+        switch (form)
         {
             case ActivationForm.Bytes:
                 Sign(from, to, k);

@@ -90,6 +90,39 @@ public sealed class Int8ConvolutionTests
     }
 
     [TestMethod]
+    public void DepthwiseOnEveryWidthGivesTheBytesOfTheDefinition()
+    {
+        foreach (int channels in new[] { 1, 3, 8, 16, 17, 24, 32, 33, 64, 100 })
+            foreach (var shape in new[]
+            {
+                Of(1, channels, channels, channels, [9, 11], [3, 3], [1, 1], [1, 1], [1, 1], [1, 1]), Of(3, channels, channels, channels, [6, 5], [2, 3], [2, 2], [1, 2], [0, 1], [1, 3]),
+                Of(1, channels, channels, channels, [40], [5], [1], [2], [4], [0]), Of(2, channels, channels, channels, [1, 1], [5, 5], [1, 1], [1, 1], [2, 2], [2, 2]),
+                Of(0, channels, channels, channels, [4, 4], [1, 1], [1, 1], [1, 1], [0, 0], [0, 0]), Of(2, channels, channels, channels, [60, 50], [3, 3], [2, 2], [1, 1], [0, 0], [1, 1]),
+            })
+            {
+                var random = new Random(channels);
+                int zero = random.Next(256), count = shape.Images * shape.Input.Count * channels;
+                using var input = new GuardedMemory<byte>(count);
+                random.NextBytes(input.Span);
+                var weights = new sbyte[channels * shape.Window.Count];
+                random.NextBytes(MemoryMarshal.AsBytes(weights.AsSpan()));
+                float[] multipliers = [.. Enumerable.Range(0, channels).Select(_ => 0.03f * random.NextSingle())];
+                int[] bias = [.. Enumerable.Range(0, channels).Select(_ => random.Next(-9999, 9999))];
+                byte[] expected = [.. NaiveConvolution.Sums(shape, input.Span, zero, weights).Select((s, i) => NaiveInt8.Requantize(s + bias[i % channels], multipliers[i % channels], -5, -120, 125))];
+                foreach (int bits in new[] { 0, 128, 256, 512 })
+                    foreach (int threads in new[] { 1, 2 })
+                    {
+                        var convolution = new DepthwiseConvolution(weights, channels, new(PixelForm.Codes, new(1, zero)), new(bias, multipliers, -5, -125, 120), bits);
+                        var plan = convolution.For(shape);
+                        using var output = new GuardedMemory<byte>(expected.Length);
+                        using var work = new GuardedMemory<byte>((int)plan.WorkspaceBytes);
+                        convolution.Run(plan, input.Span, output.Span, work.Span, threads);
+                        Assert.IsTrue(expected.AsSpan().SequenceEqual(output.Span), $"{bits} bits, {threads} threads, {shape}");
+                    }
+            }
+    }
+
+    [TestMethod]
     public void BytesAreTransposed()
     {
         foreach (var (rows, columns) in new[] { (0, 3), (1, 5), (3, 50), (4, 64), (16, 16), (17, 33), (70, 100) })

@@ -100,13 +100,13 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
             {
                 case PassKind.Images:
                     byte* copy = scratch + (lane * (plan.Copy.Bytes + plan.Copy.ScratchBytes));
-                    for (int line = 0; line < plan.Copy.Lines; line++) plan.Copy.CopyLine(ImageAt(chunk), line, copy, copy + plan.Copy.Bytes);
+                    for (int line = 0; line < plan.Copy.Lines; line++) plan.Copy.CopyLine(ImageAt(chunk), line, copy + (line * plan.Copy.LineBytes), copy + plan.Copy.Bytes);
                     for (int i = 0; i < plan.Chunks; i++) Compute(copy, chunk, i);
                     break;
                 case PassKind.LinesOfOne:
                     int end = (int)((long)plan.Copy.Lines * (chunk + 1) / plan.LineChunks);
                     for (int line = (int)((long)plan.Copy.Lines * chunk / plan.LineChunks); line < end; line++)
-                        plan.Copy.CopyLine(ImageAt(Image), line, scratch, scratch + plan.Copy.Bytes + (lane * plan.Copy.ScratchBytes));
+                        plan.Copy.CopyLine(ImageAt(Image), line, scratch + (line * plan.Copy.LineBytes), scratch + plan.Copy.Bytes + (lane * plan.Copy.ScratchBytes));
                     break;
                 case PassKind.ChunksOfOne:
                     Compute(scratch, Image, chunk);
@@ -139,7 +139,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         {
             _owner = owner;
             Shape = shape;
-            Copy = new(owner.Kernel, shape, owner._layout, owner._source);
+            Copy = new(owner.Kernel.Form, shape, owner._layout.Stride, owner._source);
             _pixelBytes = Copy.PixelBytes;
             _lineBytes = owner._inPlace ? shape.Input.Width * _pixelBytes : Copy.LineBytes;
             _linesPerSlice = owner._inPlace ? shape.Input.Height : shape.Padded.Height;

@@ -6,22 +6,25 @@ namespace MLNet.Quantization.Kernels;
 /// Copies one image, line by line, to where windows are read from: in the form of the kernel, channels last, with the zero point where
 /// windows reach beyond it.
 /// </summary>
-internal readonly unsafe struct PaddedImage(Int8Kernel kernel, ConvolutionShape shape, PixelLayout layout, PixelSource source)
+internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShape shape, int pixelStride, PixelSource source)
 {
     /// <summary>Bytes behind the last line, up to where whole groups of it are read.</summary>
-    private const int Slack = 64;
+    public const int Slack = 64;
 
     private readonly Extents _padded = shape.Padded;
 
     /// <summary>Lines of the copy.</summary>
     public int Lines => _padded.Depth * _padded.Height;
 
-    public long PixelBytes => (long)layout.Stride * kernel.ActivationBytes;
+    public long PixelBytes { get; } = (long)pixelStride * (form == ActivationForm.Words ? 2 : 1);
 
     public long LineBytes => _padded.Width * PixelBytes;
 
     /// <summary>Of the whole copy.</summary>
-    public long Bytes => ((Lines * LineBytes) + Slack + 63) / 64 * 64;
+    public long Bytes => BytesOf(Lines);
+
+    /// <summary>Of so many lines, with what may be read behind them; a multiple of 64.</summary>
+    public long BytesOf(int lines) => ((lines * LineBytes) + Slack + 63) / 64 * 64;
 
     /// <summary>What one thread needs beside while it copies.</summary>
     public long ScratchBytes
@@ -29,19 +32,18 @@ internal readonly unsafe struct PaddedImage(Int8Kernel kernel, ConvolutionShape 
         get
         {
             long pixels = (long)shape.Input.Width * shape.Channels, columns = source.Form == PixelForm.FloatChannelsFirst ? pixels : 0;
-            long interleaved = kernel.Form == ActivationForm.Bytes ? 0 : (long)shape.Input.Width * layout.Stride;
+            long interleaved = form == ActivationForm.Bytes ? 0 : (long)shape.Input.Width * pixelStride;
             return (columns + interleaved + (2 * Slack) + 63) / 64 * 64;
         }
     }
 
-    /// <summary>Writes line <paramref name="line"/> of the copy.</summary>
+    /// <summary>Writes a line of the copy.</summary>
     /// <param name="image">The image's first pixel.</param>
-    /// <param name="line">Depth · padded height + height.</param>
-    /// <param name="copy">First byte of the copy.</param>
+    /// <param name="line">Its number: depth · padded height + height.</param>
+    /// <param name="to">First byte of the line.</param>
     /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
-    public void CopyLine(byte* image, int line, byte* copy, byte* scratch)
+    public void CopyLine(byte* image, int line, byte* to, byte* scratch)
     {
-        byte* to = copy + (line * LineBytes);
         int d = (line / _padded.Height) - shape.Pads.Depth, h = (line % _padded.Height) - shape.Pads.Height;
         bool outside = d < 0 || d >= shape.Input.Depth || h < 0 || h >= shape.Input.Height;
         int left = Math.Min(shape.Pads.Width, _padded.Width), pixels = outside ? 0 : Math.Max(0, Math.Min(shape.Input.Width, _padded.Width - left));
@@ -54,16 +56,16 @@ internal readonly unsafe struct PaddedImage(Int8Kernel kernel, ConvolutionShape 
     /// <summary>Pads have the zero point, in the form of the kernel.</summary>
     private void Fill(byte* to, int pixels)
     {
-        int elements = pixels * layout.Stride, zero = source.Parameters.ZeroPoint;
-        if (kernel.Form == ActivationForm.Words) new Span<short>(to, elements).Fill((short)zero);
-        else new Span<byte>(to, elements).Fill((byte)(kernel.Form == ActivationForm.SignedBytes ? zero ^ 0x80 : zero));
+        int elements = pixels * pixelStride, zero = source.Parameters.ZeroPoint;
+        if (form == ActivationForm.Words) new Span<short>(to, elements).Fill((short)zero);
+        else new Span<byte>(to, elements).Fill((byte)(form == ActivationForm.SignedBytes ? zero ^ 0x80 : zero));
     }
 
     private void CopyPixels(byte* image, int inputLine, int pixels, byte* to, byte* scratch)
     {
         int channels = shape.Channels;
         byte* codes;
-        bool direct = kernel.Form == ActivationForm.Bytes;
+        bool direct = form == ActivationForm.Bytes;
         if (source.Form == PixelForm.FloatChannelsFirst)
         {
             var columns = scratch;
@@ -73,19 +75,19 @@ internal readonly unsafe struct PaddedImage(Int8Kernel kernel, ConvolutionShape 
                 Quantizer.Quantize(new ReadOnlySpan<float>(values, pixels), source.Parameters, new Span<byte>(columns + ((long)c * pixels), pixels));
             }
             codes = direct ? to : scratch + (((long)channels * pixels) + 63) / 64 * 64;
-            ByteTranspose.Run(columns, channels, pixels, pixels, codes, layout.Stride);
-            if (!direct) ActivationRows.CopyRun(kernel, codes, (long)pixels * layout.Stride, to);
+            ByteTranspose.Run(columns, channels, pixels, pixels, codes, pixelStride);
+            if (!direct) ActivationRows.CopyRun(form, codes, (long)pixels * pixelStride, to);
             return;
         }
         codes = image + ((long)inputLine * shape.Input.Width * channels);
-        if (layout.Stride == channels) CopyRun(codes, (long)pixels * channels, to);
+        if (pixelStride == channels) CopyRun(codes, (long)pixels * channels, to);
         else
             for (int x = 0; x < pixels; x++) CopyRun(codes + ((long)x * channels), channels, to + (x * PixelBytes));
     }
 
     private void CopyRun(byte* codes, long elements, byte* to)
     {
-        if (source.Form == PixelForm.Codes) ActivationRows.CopyRun(kernel, codes, elements, to);
-        else ActivationRows.CopySignedRun(kernel, codes, elements, to);
+        if (source.Form == PixelForm.Codes) ActivationRows.CopyRun(form, codes, elements, to);
+        else ActivationRows.CopySignedRun(form, codes, elements, to);
     }
 }

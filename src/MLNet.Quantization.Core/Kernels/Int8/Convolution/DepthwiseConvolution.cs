@@ -1,0 +1,254 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>
+/// An INT8 convolution of each channel by itself, over one or two spatial axes, to 8-bit codes: widened to int16, two taps multiplied and
+/// summed at once, all channels of a vector side by side. Exact in int32, so the bits are those of the definition on every instruction
+/// set. Immutable, for any number of threads.
+/// </summary>
+internal sealed unsafe class DepthwiseConvolution
+{
+    /// <summary>Lines of a chunk, as words, that stay in the second-level cache.</summary>
+    private const int ChunkBytes = 192 << 10;
+
+    private const int MostBits = 512;
+
+    private readonly AlignedBuffer _weights, _constants;
+    private readonly PixelSource _source;
+    private readonly int _channels, _bits, _blockChannels, _blocks, _taps, _outputZeroPoint;
+    private readonly float _low, _high;
+
+    /// <param name="weights">s8 [channels, window], window taps of at most 33,000.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="source">What is read.</param>
+    /// <param name="output">What comes out, its bias and multipliers by channel.</param>
+    /// <param name="bits">Width of the widest vectors to use; those of the INT8 kernel.</param>
+    public DepthwiseConvolution(ReadOnlySpan<sbyte> weights, int channels, PixelSource source, CodeOutput output, int bits = MostBits)
+    {
+        _channels = channels;
+        _source = source;
+        _taps = weights.Length / channels;
+        _bits = Bits(bits, channels);
+        _blockChannels = Math.Max(1, _bits / 16);
+        _blocks = (channels + _blockChannels - 1) / _blockChannels;
+        (_outputZeroPoint, _low, _high) = (output.ZeroPoint, output.ClampMin - output.ZeroPoint, output.ClampMax - output.ZeroPoint);
+        _weights = new AlignedBuffer((long)_blocks * BlockWeights * sizeof(short));
+        _constants = new AlignedBuffer((long)_blocks * 2 * BlockConstants * sizeof(int));
+        for (int c = 0; c < channels; c++) Place(c, weights.Slice(c * _taps, _taps), output);
+    }
+
+    private int Pairs => (_taps + 1) / 2;
+
+    /// <summary>Words of a block of channels: [pair of taps][lower, upper half][channel][tap of the pair].</summary>
+    private int BlockWeights => Pairs * 2 * Math.Max(2, _blockChannels);
+
+    /// <summary>Offsets of a block, and as many scales, in the order of the halves.</summary>
+    private int BlockConstants => Math.Max(2, _blockChannels);
+
+    /// <summary>What depends on shapes alone; for <see cref="Run"/>.</summary>
+    public Plan For(ConvolutionShape shape) => new(this, shape);
+
+    /// <param name="plan">Of the shapes at hand.</param>
+    /// <param name="input">[images, height, width, channels], or as the source says.</param>
+    /// <param name="output">[images, output pixels, channels].</param>
+    /// <param name="workspace"><see cref="Plan.WorkspaceBytes"/>.</param>
+    /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
+    public void Run(Plan plan, ReadOnlySpan<byte> input, Span<byte> output, Span<byte> workspace, int maxThreads)
+    {
+        var shape = plan.Shape;
+        long pixels = (long)shape.Images * shape.Output.Count;
+        if (input.Length < shape.Images * plan.InputBytes) throw new ArgumentException($"The input holds {input.Length} bytes, needed are {shape.Images * plan.InputBytes}.", nameof(input));
+        if (output.Length < pixels * _channels) throw new ArgumentException($"The output holds {output.Length} bytes, needed are {pixels * _channels}.", nameof(output));
+        if (workspace.Length < plan.WorkspaceBytes) throw new ArgumentException($"The workspace holds {workspace.Length} bytes, needed are {plan.WorkspaceBytes}.", nameof(workspace));
+        if (pixels == 0) return;
+        fixed (byte* from = input, to = output, work = workspace)
+        {
+            var body = new Body(plan, from, to, (byte*)(((nint)work + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment));
+            // A word is as much work as some ten multiply-adds of a matrix product.
+            int lanes = shape.Work * shape.Images * 10 < ConvolutionGrid.Alone ? 1 : Math.Min(Parallelism.Resolve(maxThreads), plan.Lanes);
+            WorkerPool.Run(ref body, shape.Images * plan.Chunks, lanes);
+        }
+        GC.KeepAlive(this);
+        GC.KeepAlive(plan);
+    }
+
+    /// <summary>No wider than the channels need.</summary>
+    private static int Bits(int most, int channels)
+    {
+        if (DepthLanes512.IsSupported && most >= 512 && channels > DepthLanes256.Channels) return 512;
+        if (DepthLanes256.IsSupported && most >= 256) return 256;
+        return DepthLanesArm.IsSupported && most >= 128 ? 128 : 0;
+    }
+
+    private void Place(int channel, ReadOnlySpan<sbyte> taps, CodeOutput output)
+    {
+        int block = channel / _blockChannels, at = channel % _blockChannels, half = at / 4 % 2, lane = (at / 8 * 4) + (at % 4);
+        int halfChannels = Math.Max(1, _blockChannels / 2), sum = 0;
+        var words = (short*)_weights.Pointer + (block * BlockWeights);
+        for (int t = 0; t < taps.Length; t++)
+        {
+            words[(((t / 2 * 2) + half) * 2 * halfChannels) + (lane * 2) + (t % 2)] = taps[t];
+            sum += taps[t];
+        }
+        var offsets = (int*)_constants.Pointer + (block * 2 * BlockConstants);
+        int place = (half * halfChannels) + lane;
+        offsets[place] = unchecked((output.Bias.Length == 0 ? 0 : output.Bias[channel]) - (_source.Parameters.ZeroPoint * sum));
+        ((float*)offsets)[BlockConstants + place] = output.Multipliers[channel];
+    }
+
+    private struct Body(Plan plan, byte* input, byte* output, byte* scratch) : IParallelBody
+    {
+        public readonly void Run(int chunk, int lane)
+        {
+            int image = chunk / plan.Chunks;
+            plan.Compute(input + (image * plan.InputBytes), output + (image * plan.OutputBytes), chunk % plan.Chunks, scratch + (lane * plan.LaneBytes));
+        }
+    }
+
+    /// <summary>A convolution at fixed extents. Immutable.</summary>
+    internal sealed class Plan
+    {
+        private readonly DepthwiseConvolution _owner;
+        private readonly PaddedImage _copy;
+        private readonly AlignedBuffer _offsets;
+        private readonly int _lines;
+
+        public Plan(DepthwiseConvolution owner, ConvolutionShape shape)
+        {
+            if (shape.Output.Depth > 1 || shape.Window.Depth > 1) throw new ArgumentException("Over two spatial axes at most.", nameof(shape));
+            _owner = owner;
+            Shape = shape;
+            _copy = new(ActivationForm.Words, shape, shape.Channels, owner._source);
+            InputBytes = (long)shape.Input.Count * shape.Channels * owner._source.ElementBytes;
+            OutputBytes = (long)shape.Output.Count * shape.Channels;
+            int window = (shape.Window.Height - 1) * shape.Dilations.Height;
+            int most = (int)Math.Clamp((ChunkBytes / Math.Max(1, _copy.LineBytes) - window) / shape.Strides.Height, 4, Math.Max(4, shape.Output.Height));
+            // Two chunks an image at least, where it is not tiny, for two threads.
+            int chunks = Math.Max(shape.Work * 10 < ConvolutionGrid.Alone ? 1 : 2, (shape.Output.Height + most - 1) / most);
+            _lines = Math.Max(1, (shape.Output.Height + chunks - 1) / chunks);
+            Chunks = (shape.Output.Height + _lines - 1) / _lines;
+            int copied = ((_lines - 1) * shape.Strides.Height) + window + 1;
+            LaneBytes = _copy.BytesOf(copied) + _copy.ScratchBytes;
+            Lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * Chunks));
+            WorkspaceBytes = AlignedBuffer.Alignment + (Lanes * LaneBytes);
+            _offsets = Offsets();
+        }
+
+        public ConvolutionShape Shape { get; }
+
+        /// <summary>Of one image.</summary>
+        public long InputBytes { get; }
+
+        /// <summary>Of one image.</summary>
+        public long OutputBytes { get; }
+
+        public long WorkspaceBytes { get; }
+
+        /// <summary>Of one image.</summary>
+        public int Chunks { get; }
+
+        /// <summary>Threads that the workspace has room for.</summary>
+        public int Lanes { get; }
+
+        public long LaneBytes { get; }
+
+        /// <summary>Copies the lines that a chunk reads, then computes it.</summary>
+        public void Compute(byte* image, byte* output, int chunk, byte* scratch)
+        {
+            int line = chunk * _lines, lines = Math.Min(_lines, Shape.Output.Height - line), first = line * Shape.Strides.Height;
+            int copied = ((lines - 1) * Shape.Strides.Height) + ((Shape.Window.Height - 1) * Shape.Dilations.Height) + 1;
+            for (int i = 0; i < copied; i++) _copy.CopyLine(image, first + i, scratch + (i * _copy.LineBytes), scratch + _copy.BytesOf(copied));
+            for (int i = 0; i < lines; i++)
+            {
+                var pixels = (short*)(scratch + (i * Shape.Strides.Height * _copy.LineBytes));
+                byte* to = output + ((long)(line + i) * Shape.Output.Width * Shape.Channels);
+                switch (_owner._bits)
+                {
+                    case 512:
+                        _owner.Line<DepthLanes512, Vector512<short>, Vector512<int>>(this, pixels, to);
+                        break;
+                    case 256:
+                        _owner.Line<DepthLanes256, Vector256<short>, Vector256<int>>(this, pixels, to);
+                        break;
+                    case 128:
+                        _owner.Line<DepthLanesArm, Vector128<short>, Vector128<int>>(this, pixels, to);
+                        break;
+                    default:
+                        _owner.Line<DepthLanesScalar, short, int>(this, pixels, to);
+                        break;
+                }
+            }
+        }
+
+        /// <summary>Words from a window's first pixel to each tap; an odd last tap comes twice, the second time with weights of 0.</summary>
+        public long* TapOffsets => (long*)_offsets.Pointer;
+
+        private AlignedBuffer Offsets()
+        {
+            var buffer = new AlignedBuffer(2L * _owner.Pairs * sizeof(long));
+            var offsets = (long*)buffer.Pointer;
+            for (int t = 0; t < 2 * _owner.Pairs; t++)
+            {
+                int tap = Math.Min(t, _owner._taps - 1);
+                long bytes = (tap / Shape.Window.Width * Shape.Dilations.Height * _copy.LineBytes) + (tap % Shape.Window.Width * Shape.Dilations.Width * _copy.PixelBytes);
+                offsets[t] = bytes / sizeof(short);
+            }
+            return buffer;
+        }
+    }
+
+    private void Line<TLanes, TWords, TSums>(Plan plan, short* pixels, byte* to) where TLanes : IDepthLanes<TWords, TSums> where TWords : unmanaged where TSums : unmanaged
+    {
+        for (int block = 0; block < _blocks; block++)
+        {
+            var constants = (int*)_constants.Pointer + (block * 2 * BlockConstants);
+            var stage = new DepthStage { Offsets = constants, Scales = (float*)(constants + BlockConstants), Low = _low, High = _high, ZeroPoint = _outputZeroPoint };
+            int channel = block * _blockChannels;
+            Block<TLanes, TWords, TSums>(
+                pixels + channel, (long)plan.Shape.Strides.Width * _channels, plan.Shape.Output.Width, plan.TapOffsets, Pairs, (short*)_weights.Pointer + (block * BlockWeights), stage,
+                to + channel, _channels, Math.Min(_blockChannels, _channels - channel));
+        }
+    }
+
+    /// <summary>One line of one block of channels, two pixels at a time so that they share the weights.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private static void Block<TLanes, TWords, TSums>(
+        short* pixels, long step, int width, long* offsets, int pairs, short* weights, in DepthStage stage, byte* to, long toStep, int channels)
+        where TLanes : IDepthLanes<TWords, TSums> where TWords : unmanaged where TSums : unmanaged
+    {
+        byte* tail = stackalloc byte[64];
+        int half = Math.Max(2, TLanes.Channels);
+        var constants = stage;
+        for (int x = 0; x < width; x += 2)
+        {
+            bool two = x + 1 < width;
+            short* p = pixels + (x * step), q = two ? p + step : p;
+            TSums lower = default, upper = default, lower2 = default, upper2 = default;
+            short* w = weights;
+            for (int i = 0; i < 2 * pairs; i += 2, w += 2 * half)
+            {
+                long first = offsets[i], second = offsets[i + 1];
+                TWords a = TLanes.Load(p + first), b = TLanes.Load(p + second), c = TLanes.Load(q + first), d = TLanes.Load(q + second);
+                lower = TLanes.AddLower(lower, a, b, w);
+                upper = TLanes.AddUpper(upper, a, b, w + half);
+                lower2 = TLanes.AddLower(lower2, c, d, w);
+                upper2 = TLanes.AddUpper(upper2, c, d, w + half);
+            }
+            byte* at = to + (x * toStep);
+            if (channels == TLanes.Channels)
+            {
+                TLanes.StoreCodes(lower, upper, constants, at);
+                if (two) TLanes.StoreCodes(lower2, upper2, constants, at + toStep);
+                continue;
+            }
+            TLanes.StoreCodes(lower, upper, constants, tail);
+            Unsafe.CopyBlockUnaligned(at, tail, (uint)channels);
+            if (!two) continue;
+            TLanes.StoreCodes(lower2, upper2, constants, tail);
+            Unsafe.CopyBlockUnaligned(at + toStep, tail, (uint)channels);
+        }
+    }
+}
