@@ -16,6 +16,7 @@ internal static class OperatorSet
         new Clip(),
         new Concat(),
         new Constant(),
+        new Conv(),
         new DequantizeLinear(),
         new Div(),
         new Dropout(),

@@ -14,7 +14,7 @@ public class ConformanceTests
     /// <summary>Operators that the engine is meant to have.</summary>
     public static IEnumerable<string> Operators =>
     [
-        "Add", "Cast", "Clip", "Concat", "Constant", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "Identity", "If",
+        "Add", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "Identity", "If",
         "LeakyRelu", "LogSoftmax", "MatMul", "MatMulInteger", "Mul", "QLinearMatMul", "QuantizeLinear", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax",
         "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
     ];

@@ -1,0 +1,54 @@
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>The windows of a convolution as the columns of a matrix: row (channel, tap), column output pixel. Channels first, float32.</summary>
+internal static class WindowColumns
+{
+    /// <param name="shape">The extents.</param>
+    /// <param name="image">Channels of one group of one image, [channels, depth, height, width].</param>
+    /// <param name="first">First output pixel, row-major.</param>
+    /// <param name="count">Output pixels.</param>
+    /// <param name="columns">[channels of a group · taps, count].</param>
+    public static void Fill(ConvolutionShape shape, ReadOnlySpan<float> image, int first, int count, Span<float> columns)
+    {
+        int taps = shape.Window.Count, plane = shape.Input.Count;
+        for (int row = 0; row < shape.GroupChannels * taps; row++)
+        {
+            int tap = row % taps;
+            FillRow(
+                shape, image.Slice(row / taps * plane, plane), tap / (shape.Window.Height * shape.Window.Width), tap / shape.Window.Width % shape.Window.Height, tap % shape.Window.Width,
+                first, columns.Slice(row * count, count));
+        }
+    }
+
+    private static void FillRow(ConvolutionShape s, ReadOnlySpan<float> plane, int td, int th, int tw, int first, Span<float> row)
+    {
+        for (int at = 0; at < row.Length;)
+        {
+            int pixel = first + at, x = pixel % s.Output.Width, line = pixel / s.Output.Width;
+            int length = Math.Min(s.Output.Width - x, row.Length - at);
+            int d = (line / s.Output.Height * s.Strides.Depth) + (td * s.Dilations.Depth) - s.Pads.Depth;
+            int h = (line % s.Output.Height * s.Strides.Height) + (th * s.Dilations.Height) - s.Pads.Height;
+            var to = row.Slice(at, length);
+            if (d < 0 || d >= s.Input.Depth || h < 0 || h >= s.Input.Height) to.Clear();
+            else FillLine(plane.Slice(((d * s.Input.Height) + h) * s.Input.Width, s.Input.Width), (x * s.Strides.Width) + (tw * s.Dilations.Width) - s.Pads.Width, s.Strides.Width, to);
+            at += length;
+        }
+    }
+
+    private static void FillLine(ReadOnlySpan<float> line, int start, int stride, Span<float> to)
+    {
+        if (stride == 1)
+        {
+            int before = Math.Clamp(-start, 0, to.Length), inside = Math.Clamp(line.Length - (start + before), 0, to.Length - before);
+            to[..before].Clear();
+            if (inside > 0) line.Slice(start + before, inside).CopyTo(to[before..]);
+            to[(before + inside)..].Clear();
+            return;
+        }
+        for (int i = 0; i < to.Length; i++)
+        {
+            int at = start + (i * stride);
+            to[i] = (uint)at < (uint)line.Length ? line[at] : 0;
+        }
+    }
+}
