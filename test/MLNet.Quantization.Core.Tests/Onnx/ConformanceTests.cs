@@ -14,8 +14,8 @@ public class ConformanceTests
     /// <summary>Operators that the engine is meant to have.</summary>
     public static IEnumerable<string> Operators =>
     [
-        "Add", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "Identity", "If",
-        "LeakyRelu", "LogSoftmax", "MatMul", "MatMulInteger", "Mul", "QLinearMatMul", "QuantizeLinear", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax",
+        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Identity", "If",
+        "LeakyRelu", "LogSoftmax", "MatMul", "MatMulInteger", "MaxPool", "Mul", "QLinearMatMul", "QuantizeLinear", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax",
         "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
     ];
 
