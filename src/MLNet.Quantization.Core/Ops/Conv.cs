@@ -17,7 +17,7 @@ internal sealed class Conv : Operator
         context.Input(0, ElementType.Float);
         context.Input(1, ElementType.Float);
         if (context.Optional(2) is not null) context.Input(2, ElementType.Float);
-        return [new(ElementType.Float, ConvolutionShapes.Infer(context))];
+        return [new(ElementType.Float, ConvolutionShapes.Infer(context, context.Input(0).Shape, context.Input(1).Shape, context.Optional(2)?.Shape))];
     }
 
     public override Step Prepare(PrepareContext context) => new ConvStep(context);

@@ -6,14 +6,18 @@ namespace MLNet.Quantization.Ops;
 /// <summary>Shapes of convolutions as the standard has them, channels first.</summary>
 internal static class ConvolutionShapes
 {
-    /// <summary>The output's shape from x at input 0 and w at input <paramref name="weights"/>, as far as they are known.</summary>
-    public static TensorShape? Infer(OpContext context, int weights = 1)
+    /// <summary>The output's shape, as far as it is known.</summary>
+    /// <param name="context">The node.</param>
+    /// <param name="input">x [N, C, ...].</param>
+    /// <param name="weights">w [F, C / group, ...].</param>
+    /// <param name="bias">[F], or null where there is none.</param>
+    public static TensorShape? Infer(OpContext context, TensorShape? input, TensorShape? weights, TensorShape? bias)
     {
-        if (context.Input(weights).Shape is not { } w) return context.Input(0).Shape is { } open ? new([.. Enumerable.Repeat(Dimension.Unknown, open.Rank)]) : null;
+        if (weights is not { } w) return input is { } open ? new([.. Enumerable.Repeat(Dimension.Unknown, open.Rank)]) : null;
         if (w.Rank < 3) throw context.Malformed($"the weights have shape {w}, expected [outputs, channels of a group, kernel...]");
-        if (context.Input(0).Shape is not { } x) return null;
+        if (input is not { } x) return null;
         if (x.Rank != w.Rank) throw context.Malformed($"input {x} and weights {w} differ in rank");
-        CheckChannels(context, x[1], w);
+        CheckChannels(context, x[1], w, bias);
         var dims = new Dimension[x.Rank];
         Array.Fill(dims, Dimension.Unknown);
         (dims[0], dims[1]) = (x[0], w[0]);
@@ -50,13 +54,13 @@ internal static class ConvolutionShapes
         return kernel;
     }
 
-    private static void CheckChannels(OpContext context, Dimension channels, TensorShape w)
+    private static void CheckChannels(OpContext context, Dimension channels, TensorShape w, TensorShape? bias)
     {
         long groups = context.Attribute("group", 1L);
         if (groups < 1) throw context.Malformed($"group is {groups}");
         if (w[0].IsKnown && w[0].Value % groups != 0) throw context.Malformed($"{w[0]} outputs do not fall into {groups} groups");
         if (channels.IsKnown && w[1].IsKnown && channels.Value != w[1].Value * groups)
             throw context.Malformed($"the input has {channels} channels, expected {w[1].Value * groups}: weights {w} in {groups} groups");
-        if (context.Optional(2)?.Shape is { IsKnown: true } bias && w[0].IsKnown && !(bias.Rank == 1 && bias[0] == w[0])) throw context.Malformed($"the bias has shape {bias}, expected [{w[0]}]");
+        if (bias is { IsKnown: true } && w[0].IsKnown && !(bias.Rank == 1 && bias[0] == w[0])) throw context.Malformed($"the bias has shape {bias}, expected [{w[0]}]");
     }
 }

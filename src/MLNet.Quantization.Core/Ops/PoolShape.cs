@@ -14,9 +14,12 @@ namespace MLNet.Quantization.Ops;
 internal sealed record PoolShape(int Planes, Extents Input, Extents Window, Extents Strides, Extents Dilations, Extents Before, Extents Output)
 {
     /// <summary>The output's shape, as far as the input's is known.</summary>
-    public static TensorShape? Infer(OpContext context)
+    public static TensorShape? Infer(OpContext context) => context.Input(0).Shape is { } x ? Infer(context, x) : null;
+
+    /// <param name="context">The node.</param>
+    /// <param name="x">[N, C, ...].</param>
+    public static TensorShape Infer(OpContext context, TensorShape x)
     {
-        if (context.Input(0).Shape is not { } x) return null;
         if (x.Rank < 3) throw context.Malformed($"its input has shape {x}, expected [N, C, ...]");
         var window = Ops.Window.Read(context, x.Rank - 2);
         var dims = x.Dims.ToArray();

@@ -20,37 +20,22 @@ internal sealed class QuantizedLinear : Operator
     public override ValueFact[] Infer(OpContext context)
     {
         context.Input(0, ElementType.Float, ElementType.UInt8, ElementType.Int8);
-        return [new(OutputType(context), LinearShape.Infer(context))];
+        return [new(CodeStage.OutputType(context), LinearShape.Infer(context))];
     }
 
     public override Step Prepare(PrepareContext context)
     {
         var (k, n) = LinearShape.Extents(context);
         var inputType = context.Input(0).Type;
-        float inputScale = context.Attribute("input_scale", 0f);
-        // s8 codes run on u8 kernels as codes and zero point + 128.
-        int inputZero = (int)context.Attribute("input_zero_point", 0L) + (inputType == ElementType.Int8 ? 128 : 0);
         var codes = LinearShape.Weights(context).Span<sbyte>();
         bool transposed = LinearShape.IsTransposed(context);
-        var weights = Int8Gemm.Pack(codes, k, n, transposed);
-        float[] scales = LinearShape.Scales(context, n);
+        var stage = CodeStage.Read(context, n);
+        var product = stage.Product(Int8Gemm.Pack(codes, k, n, transposed), 0);
         bool mayBeSparse = inputType == ElementType.Float && context.Attribute("sparse_input", 0L) != 0;
-        if (OutputType(context) == ElementType.Float)
-        {
-            var bias = LinearShape.Bias<float>(context).ToArray();
-            return new FloatStep(k, inputType, new(inputScale, inputZero), new(weights, scales, bias), mayBeSparse ? new(codes, k, n, transposed, scales, bias) : null);
-        }
-        float outputScale = context.Attribute("output_scale", 1f);
-        var output = new CodeOutput(
-            LinearShape.Bias<int>(context).ToArray(), Array.ConvertAll(scales, s => inputScale * s / outputScale), (int)context.Attribute("output_zero_point", 0L),
-            (int)context.Attribute("clamp_min", 0L), (int)context.Attribute("clamp_max", 255L));
-        var product = new RequantizedProduct(
-            weights, inputZero, output.Bias, output.Multipliers, output.ZeroPoint, output.ClampMin, output.ClampMax, OutputType(context) == ElementType.Int8);
-        return new CodeStep(k, inputType, new(inputScale, inputZero), product, mayBeSparse ? new(codes, k, n, transposed, output) : null);
+        if (stage.Codes is not { } output)
+            return new FloatStep(k, inputType, stage.Input, (FloatProduct)product, mayBeSparse ? new(codes, k, n, transposed, stage.Scales, stage.Bias) : null);
+        return new CodeStep(k, inputType, stage.Input, (RequantizedProduct)product, mayBeSparse ? new(codes, k, n, transposed, output) : null);
     }
-
-    private static ElementType OutputType(OpContext context) =>
-        !context.Node.Attributes.Contains("output_scale") ? ElementType.Float : context.Attribute("output_signed", 0L) != 0 ? ElementType.Int8 : ElementType.UInt8;
 
     private abstract class LinearStep(int k, ElementType inputType, AffineParameters input, SparseProduct? sparse) : Step
     {

@@ -159,7 +159,7 @@ internal sealed unsafe class DepthwiseConvolution
         {
             int line = chunk * _lines, lines = Math.Min(_lines, Shape.Output.Height - line), first = line * Shape.Strides.Height;
             int copied = ((lines - 1) * Shape.Strides.Height) + ((Shape.Window.Height - 1) * Shape.Dilations.Height) + 1;
-            for (int i = 0; i < copied; i++) _copy.CopyLine(image, first + i, scratch + (i * _copy.LineBytes), scratch + _copy.BytesOf(copied));
+            for (int i = 0; i < copied; i++) _copy.CopyLine(image, first + i, scratch + (i * _copy.LineBytes), scratch + _copy.BytesOf(copied), _owner._source.Parameters.ZeroPoint);
             for (int i = 0; i < lines; i++)
             {
                 var pixels = (short*)(scratch + (i * Shape.Strides.Height * _copy.LineBytes));

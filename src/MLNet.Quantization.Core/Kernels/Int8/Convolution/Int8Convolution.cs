@@ -100,13 +100,13 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
             {
                 case PassKind.Images:
                     byte* copy = scratch + (lane * (plan.Copy.Bytes + plan.Copy.ScratchBytes));
-                    for (int line = 0; line < plan.Copy.Lines; line++) plan.Copy.CopyLine(ImageAt(chunk), line, copy + (line * plan.Copy.LineBytes), copy + plan.Copy.Bytes);
+                    for (int line = 0; line < plan.Copy.Lines; line++) plan.Copy.CopyLine(ImageAt(chunk), line, copy + (line * plan.Copy.LineBytes), copy + plan.Copy.Bytes, ZeroPointOf(chunk));
                     for (int i = 0; i < plan.Chunks; i++) Compute(copy, chunk, i);
                     break;
                 case PassKind.LinesOfOne:
                     int end = (int)((long)plan.Copy.Lines * (chunk + 1) / plan.LineChunks);
                     for (int line = (int)((long)plan.Copy.Lines * chunk / plan.LineChunks); line < end; line++)
-                        plan.Copy.CopyLine(ImageAt(Image), line, scratch + (line * plan.Copy.LineBytes), scratch + plan.Copy.Bytes + (lane * plan.Copy.ScratchBytes));
+                        plan.Copy.CopyLine(ImageAt(Image), line, scratch + (line * plan.Copy.LineBytes), scratch + plan.Copy.Bytes + (lane * plan.Copy.ScratchBytes), ZeroPointOf(Image));
                     break;
                 case PassKind.ChunksOfOne:
                     Compute(scratch, Image, chunk);
@@ -116,6 +116,8 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
                     break;
             }
         }
+
+        private readonly int ZeroPointOf(int image) => zeroPoints == null ? plan.ZeroPoint : zeroPoints[image * zeroPointStep];
 
         private readonly byte* ImageAt(int image) => input + (image * plan.InputBytes);
 
@@ -155,6 +157,9 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         }
 
         public ConvolutionShape Shape { get; }
+
+        /// <summary>Of the activations, where the images have none of their own.</summary>
+        public int ZeroPoint => _owner._source.Parameters.ZeroPoint;
 
         public PaddedImage Copy { get; }
 

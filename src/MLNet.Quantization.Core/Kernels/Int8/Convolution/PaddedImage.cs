@@ -31,7 +31,7 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
     {
         get
         {
-            long pixels = (long)shape.Input.Width * shape.Channels, columns = source.Form == PixelForm.FloatChannelsFirst ? pixels : 0;
+            long pixels = (long)shape.Input.Width * shape.Channels, columns = source.Form is PixelForm.FloatChannelsFirst or PixelForm.CodesChannelsFirst ? pixels : 0;
             long interleaved = form == ActivationForm.Bytes ? 0 : (long)shape.Input.Width * pixelStride;
             return (columns + interleaved + (2 * Slack) + 63) / 64 * 64;
         }
@@ -42,21 +42,22 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
     /// <param name="line">Its number: depth · padded height + height.</param>
     /// <param name="to">First byte of the line.</param>
     /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
-    public void CopyLine(byte* image, int line, byte* to, byte* scratch)
+    /// <param name="zeroPoint">Of the image's u8 codes: what pads have.</param>
+    public void CopyLine(byte* image, int line, byte* to, byte* scratch, int zeroPoint)
     {
         int d = (line / _padded.Height) - shape.Pads.Depth, h = (line % _padded.Height) - shape.Pads.Height;
         bool outside = d < 0 || d >= shape.Input.Depth || h < 0 || h >= shape.Input.Height;
         int left = Math.Min(shape.Pads.Width, _padded.Width), pixels = outside ? 0 : Math.Max(0, Math.Min(shape.Input.Width, _padded.Width - left));
         if (outside) left = _padded.Width;
-        Fill(to, left);
-        Fill(to + ((left + pixels) * PixelBytes), _padded.Width - left - pixels);
+        Fill(to, left, zeroPoint);
+        Fill(to + ((left + pixels) * PixelBytes), _padded.Width - left - pixels, zeroPoint);
         if (pixels > 0) CopyPixels(image, (d * shape.Input.Height) + h, pixels, to + (left * PixelBytes), scratch);
     }
 
     /// <summary>Pads have the zero point, in the form of the kernel.</summary>
-    private void Fill(byte* to, int pixels)
+    private void Fill(byte* to, int pixels, int zero)
     {
-        int elements = pixels * pixelStride, zero = source.Parameters.ZeroPoint;
+        int elements = pixels * pixelStride;
         if (form == ActivationForm.Words) new Span<short>(to, elements).Fill((short)zero);
         else new Span<byte>(to, elements).Fill((byte)(form == ActivationForm.SignedBytes ? zero ^ 0x80 : zero));
     }
@@ -66,16 +67,19 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
         int channels = shape.Channels;
         byte* codes;
         bool direct = form == ActivationForm.Bytes;
-        if (source.Form == PixelForm.FloatChannelsFirst)
+        if (source.Form is PixelForm.FloatChannelsFirst or PixelForm.CodesChannelsFirst)
         {
-            var columns = scratch;
-            for (int c = 0; c < channels; c++)
+            long plane = (long)shape.Input.Depth * shape.Input.Height * shape.Input.Width, at = (long)inputLine * shape.Input.Width;
+            byte* rows = image + at;
+            if (source.Form == PixelForm.FloatChannelsFirst)
             {
-                float* values = (float*)image + (((long)c * shape.Input.Depth * shape.Input.Height) + inputLine) * shape.Input.Width;
-                Quantizer.Quantize(new ReadOnlySpan<float>(values, pixels), source.Parameters, new Span<byte>(columns + ((long)c * pixels), pixels));
+                rows = scratch;
+                for (int c = 0; c < channels; c++)
+                    Quantizer.Quantize(new ReadOnlySpan<float>((float*)image + (c * plane) + at, pixels), source.Parameters, new Span<byte>(rows + ((long)c * pixels), pixels));
+                plane = pixels;
             }
-            codes = direct ? to : scratch + (((long)channels * pixels) + 63) / 64 * 64;
-            ByteTranspose.Run(columns, channels, pixels, pixels, codes, pixelStride);
+            codes = direct ? to : scratch + ((((long)channels * pixels) + 63) / 64 * 64);
+            ByteTranspose.Run(rows, channels, pixels, plane, codes, pixelStride);
             if (!direct) ActivationRows.CopyRun(form, codes, (long)pixels * pixelStride, to);
             return;
         }

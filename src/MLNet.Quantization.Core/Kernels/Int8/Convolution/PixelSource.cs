@@ -11,6 +11,9 @@ internal enum PixelForm
     /// <summary>s8 codes, channels last; read as u8 codes that lie 128 higher.</summary>
     SignedCodes,
 
+    /// <summary>u8 codes, channels first.</summary>
+    CodesChannelsFirst,
+
     /// <summary>float32, channels first, quantized to u8 as they are read.</summary>
     FloatChannelsFirst,
 }

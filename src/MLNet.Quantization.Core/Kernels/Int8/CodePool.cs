@@ -1,0 +1,72 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>What pooling does to pixels of 8-bit codes, channels last: all channels of a pixel at once.</summary>
+internal static unsafe class CodePool
+{
+    /// <summary>y = max(y, x), u8, or s8 with <paramref name="signed"/>; n codes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Max(byte* x, byte* y, int n, bool signed)
+    {
+        int i = 0;
+        if (Vector512.IsHardwareAccelerated)
+            for (; i <= n - 64; i += 64)
+            {
+                if (signed) Vector512.Max(Vector512.Load((sbyte*)x + i), Vector512.Load((sbyte*)y + i)).Store((sbyte*)y + i);
+                else Vector512.Max(Vector512.Load(x + i), Vector512.Load(y + i)).Store(y + i);
+            }
+        if (Vector128.IsHardwareAccelerated)
+            for (; i <= n - 16; i += 16)
+            {
+                if (signed) Vector128.Max(Vector128.Load((sbyte*)x + i), Vector128.Load((sbyte*)y + i)).Store((sbyte*)y + i);
+                else Vector128.Max(Vector128.Load(x + i), Vector128.Load(y + i)).Store(y + i);
+            }
+        for (; i < n; i++) y[i] = signed ? (byte)Math.Max((sbyte)x[i], (sbyte)y[i]) : Math.Max(x[i], y[i]);
+    }
+
+    /// <summary>sums += x ^ flip as u8; n codes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Add(byte* x, int* sums, int n, byte flip)
+    {
+        int i = 0;
+        if (Avx512F.IsSupported)
+            for (; i <= n - 16; i += 16) (Avx512F.ConvertToVector512Int32(Vector128.Load(x + i) ^ Vector128.Create(flip)) + Vector512.Load(sums + i)).Store(sums + i);
+        else if (Vector128.IsHardwareAccelerated)
+            for (; i <= n - 16; i += 16)
+            {
+                var (low, high) = Vector128.Widen(Vector128.Load(x + i) ^ Vector128.Create(flip));
+                (Vector128.WidenLower(low).AsInt32() + Vector128.Load(sums + i)).Store(sums + i);
+                (Vector128.WidenUpper(low).AsInt32() + Vector128.Load(sums + i + 4)).Store(sums + i + 4);
+                (Vector128.WidenLower(high).AsInt32() + Vector128.Load(sums + i + 8)).Store(sums + i + 8);
+                (Vector128.WidenUpper(high).AsInt32() + Vector128.Load(sums + i + 12)).Store(sums + i + 12);
+            }
+        for (; i < n; i++) sums[i] += x[i] ^ flip;
+    }
+
+    /// <summary>y = requantize(sums - offset) by one multiplier (<see cref="NaiveInt8.Requantize"/>).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Requantize(int* sums, int offset, float multiplier, int zeroPoint, float low, float high, byte* y, int n)
+    {
+        int i = 0;
+        if (Avx512F.IsSupported)
+            for (; i <= n - 16; i += 16)
+            {
+                var v = Vector512.ConvertToSingle(Vector512.Load(sums + i) - Vector512.Create(offset)) * multiplier;
+                v = Avx512F.Min(Avx512F.Max(v, Vector512.Create(low)), Vector512.Create(high));
+                Avx512F.ConvertToVector128Byte((Avx512F.ConvertToVector512Int32(v) + Vector512.Create(zeroPoint)).AsUInt32()).Store(y + i);
+            }
+        for (; i < n; i++) y[i] = NaiveInt8.Requantize(sums[i] - offset, multiplier, zeroPoint, low, high);
+    }
+
+    /// <summary>y = (float)(sums - offset) · scale.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Scale(int* sums, int offset, float scale, float* y, int n)
+    {
+        int i = 0;
+        for (; i <= n - 8; i += 8) (Vector256.ConvertToSingle(Vector256.Load(sums + i) - Vector256.Create(offset)) * scale).Store(y + i);
+        for (; i < n; i++) y[i] = (float)(sums[i] - offset) * scale;
+    }
+}
