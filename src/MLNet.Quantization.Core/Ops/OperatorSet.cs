@@ -55,6 +55,7 @@ internal static class OperatorSet
         new Quantized.QuantizedPool(),
         new Quantized.QuantizedLinear(),
         new Quantized.CodeTable(),
+        new Quantized.DynamicQuantizedConv(),
         new Quantized.DynamicQuantizedLinear(),
     ];
 

@@ -34,6 +34,11 @@ internal sealed record Epilogue(CodeParameters Output, int ClampMin, int ClampMa
         return null;
     }
 
+    /// <summary>The attributes by which the engine's operators know what codes to make.</summary>
+    public AttributeMap AddTo(AttributeMap attributes) =>
+        attributes.With("output_scale", Output.Affine.Scale).With("output_zero_point", Output.Affine.ZeroPoint).With("output_signed", Output.Type == ElementType.Int8 ? 1 : 0)
+            .With("clamp_min", ClampMin).With("clamp_max", ClampMax);
+
     private static (float Min, float Max)? BoundsOf(GraphIndex index, Node node)
     {
         if (node.OpType == "Relu") return (0, float.PositiveInfinity);

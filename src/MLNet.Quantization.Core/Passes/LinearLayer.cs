@@ -1,8 +1,12 @@
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Ops.Quantized;
 
 namespace MLNet.Quantization.Passes;
 
-/// <summary>A Gemm or MatMul with constant weights: Y = Alpha · X · W + Beta · bias.</summary>
+/// <summary>
+/// A Gemm or MatMul with constant weights, Y = Alpha · X · W + Beta · bias, or a Conv, whose windows are the rows of X: its weights [N,
+/// channels of a group, kernel...] are N rows of K.
+/// </summary>
 /// <param name="Node">The node.</param>
 /// <param name="Activation">X, float32 [..., K].</param>
 /// <param name="WeightsName">The constant's name.</param>
@@ -15,29 +19,33 @@ namespace MLNet.Quantization.Passes;
 internal sealed record LinearLayer(Node Node, string Activation, string WeightsName, bool Transposed, int K, int N, string? Bias, float Alpha, float Beta)
 {
     /// <summary>The operators that are quantized.</summary>
-    public static bool IsCandidate(Node node) => node.Domain.Length == 0 && node.OpType is "Gemm" or "MatMul";
+    public static bool IsCandidate(Node node) => node.Domain.Length == 0 && node.OpType is "Gemm" or "MatMul" or "Conv";
 
     /// <summary>The node as a linear layer, or null with the reason why it cannot be quantized.</summary>
     public static LinearLayer? Match(Node node, ModelGraph graph, out string reason)
     {
         reason = "";
-        bool gemm = node.OpType == "Gemm";
+        bool gemm = node.OpType == "Gemm", conv = node.OpType == "Conv";
         string activation = node.Inputs[0], weights = node.Inputs[1];
         if (!graph.Initializers.TryGetValue(weights, out var w)) reason = $"'{weights}' is computed, only a product with constant weights is quantized";
         else if (w.Type != ElementType.Float) reason = $"the weights are {w.Type}, expected Float";
-        else if (w.Rank != 2) reason = $"the weights have shape {w.Shape}, expected a matrix";
+        else if (w.Rank != 2 && !conv) reason = $"the weights have shape {w.Shape}, expected a matrix";
         else if (w.Count == 0) reason = "the weights are empty";
+        else if (conv && w.Count / w.Dims[0] > QuantizedConv.MaxWindow) reason = $"its windows have {w.Count / w.Dims[0]} elements, supported are {QuantizedConv.MaxWindow}";
         else if (graph.Initializers.ContainsKey(activation)) reason = "both factors are constant";
         else if (gemm && node.Attributes.Get("transA", 0L) != 0) reason = "transA is set";
         if (reason.Length > 0) return null;
 
-        bool transposed = gemm && node.Attributes.Get("transB", 0L) != 0;
-        int k = w!.Dims[transposed ? 1 : 0], n = w.Dims[transposed ? 0 : 1];
+        bool transposed = conv || gemm && node.Attributes.Get("transB", 0L) != 0;
+        int n = w!.Dims[transposed ? 0 : 1], k = w.Count / n;
         float alpha = gemm ? node.Attributes.Get("alpha", 1f) : 1, beta = gemm ? node.Attributes.Get("beta", 1f) : 1;
-        string? bias = gemm ? node.Input(2) : null;
+        string? bias = gemm || conv ? node.Input(2) : null;
         if (bias is not null && !IsRowBias(graph, bias, n, ref reason)) return null;
         return new(node, activation, weights, transposed, k, n, bias, alpha, beta);
     }
+
+    /// <summary>All layers of a graph that can be quantized.</summary>
+    public static IEnumerable<LinearLayer> AllOf(ModelGraph graph) => graph.Nodes.Where(IsCandidate).Select(n => Match(n, graph, out _)).OfType<LinearLayer>();
 
     /// <summary>The weights with Alpha folded in, [N, K] where <see cref="Transposed"/>.</summary>
     public float[] FoldedWeights(ModelGraph graph)

@@ -1,5 +1,6 @@
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Ops;
+using MLNet.Quantization.Ops.Quantized;
 
 namespace MLNet.Quantization.Passes;
 
@@ -13,7 +14,9 @@ internal static class LowerQuantized
     public static ModelGraph Apply(ModelGraph graph)
     {
         graph = RemoveDeadNodes.Apply(LowerLayers(Normalize(graph)));
+        graph = RemoveDeadNodes.Apply(LowerCodes.Apply(graph));
         graph = RemoveDeadNodes.Apply(TabulateCodes.Apply(graph));
+        graph = RemoveDeadNodes.Apply(PutChannelsLast.Apply(graph));
         return FoldConstants.Apply(graph, keepDequantize: false);
     }
 
@@ -35,31 +38,36 @@ internal static class LowerQuantized
         {
             if (QuantizedLinearPattern.Match(index, node, isDynamic, out _) is not { } layer) continue;
             if (!ReferenceEquals(layer.Last, node)) patch.Remove(layer.Last);
-            patch.Replace(node, layer.Input is null ? Dynamic(index, patch, layer) : Static(index, patch, layer, absorbed));
+            var lowered = layer.Input is null ? Dynamic(index, patch, layer) : Static(index, patch, layer, absorbed);
+            if (layer.IsConvolution) PutChannelsLast.Surround(patch, lowered, layer.Weights.Codes.Rank, lowered.Attributes.Contains("channels_first"));
+            else patch.Add(lowered);
+            patch.Remove(node);
         }
         return patch.Apply();
     }
 
     private static Node Dynamic(GraphIndex index, GraphPatch patch, QuantizedLinearPattern layer) =>
-        Engine(index, patch, layer, "DynamicQuantizedLinear", layer.Node.Inputs[0], RealBias(layer), layer.Last.Outputs[0], AttributeMap.Empty);
+        Engine(index, patch, layer, layer.IsConvolution ? nameof(DynamicQuantizedConv) : nameof(DynamicQuantizedLinear), layer.Node.Inputs[0], RealBias(layer), layer.Last.Outputs[0], layer.IsConvolution ? AttributeMap.Empty.With("channels_first", 1) : AttributeMap.Empty);
 
     private static Node Static(GraphIndex index, GraphPatch patch, QuantizedLinearPattern layer, HashSet<Node> absorbed)
     {
         var input = layer.Input!.Value;
         var attributes = AttributeMap.Empty.With("input_scale", input.Affine.Scale).With("input_zero_point", input.Affine.ZeroPoint);
-        string source = FusedInput(index, absorbed, layer.Dequantize!, input) ?? layer.Dequantize!.Inputs[0];
+        string type = layer.IsConvolution ? nameof(QuantizedConv) : nameof(QuantizedLinear);
+        string? fused = FusedInput(index, absorbed, layer.Dequantize!, input);
+        if (fused is not null && layer.IsConvolution) attributes = attributes.With("channels_first", 1);
+        string source = fused ?? layer.Dequantize!.Inputs[0];
         if (layer.BiasCodes is null || Epilogue.Match(index, layer.Last) is not { } end)
-            return Engine(index, patch, layer, "QuantizedLinear", source, RealBias(layer), layer.Last.Outputs[0], attributes);
+            return Engine(index, patch, layer, type, source, RealBias(layer), layer.Last.Outputs[0], attributes);
 
-        attributes = attributes.With("output_scale", end.Output.Affine.Scale).With("output_zero_point", end.Output.Affine.ZeroPoint)
-            .With("output_signed", end.Output.Type == ElementType.Int8 ? 1 : 0).With("clamp_min", end.ClampMin).With("clamp_max", end.ClampMax);
+        attributes = end.AddTo(attributes);
         foreach (var node in end.Nodes)
         {
             patch.Remove(node);
             absorbed.Add(node);
         }
         var bias = layer.BiasCodes.Length == 0 ? null : Tensor.Create(layer.BiasCodes, layer.BiasCodes.Length);
-        return Engine(index, patch, layer, "QuantizedLinear", source, bias, end.Nodes[^1].Outputs[0], attributes);
+        return Engine(index, patch, layer, type, source, bias, end.Nodes[^1].Outputs[0], attributes);
     }
 
     private static Tensor? RealBias(QuantizedLinearPattern layer) => layer.Bias is { } bias ? Tensor.Create(bias, bias.Length) : null;
@@ -76,9 +84,11 @@ internal static class LowerQuantized
     private static Node Engine(
         GraphIndex index, GraphPatch patch, QuantizedLinearPattern layer, string type, string input, Tensor? bias, string output, AttributeMap attributes)
     {
-        attributes = attributes.With("transB", layer.Transposed ? 1 : 0);
+        if (!layer.IsConvolution) attributes = attributes.With("transB", layer.Transposed ? 1 : 0);
+        else
+            foreach (var (name, value) in layer.Node.Attributes) attributes = attributes.With(name, value);
         // Rows come in sparse form from the caller only, so that other layers need not hold their weights a second time.
-        if (index.IsInput(input)) attributes = attributes.With("sparse_input", 1);
+        if (index.IsInput(input) && !layer.IsConvolution) attributes = attributes.With("sparse_input", 1);
         string stem = layer.Node.DisplayName, scales = patch.NewName($"{stem}_scales"), weights = layer.Weights.Name ?? patch.NewName($"{stem}_codes");
         patch.SetInitializer(scales, Tensor.Create(layer.Weights.Scales, layer.Weights.Scales.Length)).SetInitializer(weights, layer.Weights.Codes);
         var inputs = new List<string> { input, weights, scales };

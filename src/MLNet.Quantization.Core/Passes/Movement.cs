@@ -3,11 +3,15 @@ using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Passes;
 
-/// <summary>Operators that only rearrange, select or repeat elements, so that they do the same to codes as to what the codes stand for.</summary>
+/// <summary>
+/// Operators that only rearrange, select or repeat elements, so that they do the same to codes as to what the codes stand for. A maximum is
+/// a selection, since quantizing keeps the order.
+/// </summary>
 internal static class Movement
 {
     private static readonly ImmutableHashSet<string> OfFirstInput = ImmutableHashSet.Create(
-        StringComparer.Ordinal, "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather", "Expand", "Tile");
+        StringComparer.Ordinal, "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather", "Expand", "Tile", "MaxPool",
+        "DepthToSpace", "SpaceToDepth");
 
     public static bool Is(Node node) => node.Domain.Length == 0 && node.Outputs.Length == 1 && (OfFirstInput.Contains(node.OpType) || node.OpType == "Concat");
 

@@ -3,14 +3,17 @@ using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Passes;
 
-/// <summary>Scale and zero point of one activation, and the share of calibration values that its range cuts off.</summary>
+/// <summary>The range of one activation, and the share of calibration values that it cuts off.</summary>
+internal sealed record ActivationRange(float Min, float Max, double? ClippedShare);
+
+/// <summary>Scale and zero point of the codes of one activation.</summary>
 internal sealed record ActivationChoice(AffineParameters Parameters, double? ClippedShare, bool Floored);
 
 /// <summary>
-/// Puts the weights of linear layers behind DequantizeLinear (s8, symmetric) and, in the static form, their inputs behind
-/// QuantizeLinear and DequantizeLinear (u8) and their biases behind DequantizeLinear (int32 at Sa · Sw). An input is quantized where
-/// it is read, so after the activation function that makes it, and after data movement, through which lowering pulls it up; what no linear
-/// layer reads, graph outputs among it, stays float.
+/// Puts the weights of layers behind DequantizeLinear (s8, symmetric) and, in the static form, their inputs behind QuantizeLinear and
+/// DequantizeLinear (u8) and their biases behind DequantizeLinear (int32 at Sa · Sw), and so the inputs of what is computed on codes
+/// between layers (<see cref="CodeRegions"/>). An input is quantized where it is read, so after the bounds of the layer that makes it, and
+/// after data movement, through which lowering pulls it up; what else there is, graph outputs among it, stays float.
 /// </summary>
 internal static class PlaceQuantizers
 {
@@ -22,31 +25,61 @@ internal static class PlaceQuantizers
     /// <param name="graph">Prepared, float.</param>
     /// <param name="activations">By value name; null for dynamic activations.</param>
     /// <param name="granularity">Of weight scales.</param>
+    /// <param name="scheme">Of activations.</param>
     /// <param name="excluded">Display names of nodes that stay float.</param>
     /// <param name="report">One line a candidate, in graph order.</param>
     public static ModelGraph Apply(
-        ModelGraph graph, IReadOnlyDictionary<string, ActivationChoice>? activations, WeightGranularity granularity,
+        ModelGraph graph, IReadOnlyDictionary<string, ActivationRange>? activations, WeightGranularity granularity, QuantizationScheme scheme,
         IReadOnlyCollection<string> excluded, List<QuantizedLayer> report)
     {
-        var patch = new GraphPatch(graph);
-        var placed = new Dictionary<string, string>(StringComparer.Ordinal);
+        var layers = new List<LinearLayer>();
+        var reasons = new Dictionary<Node, string>(ReferenceEqualityComparer.Instance);
         foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
         {
             string reason = "excluded";
             var layer = excluded.Contains(node.DisplayName) ? null : LinearLayer.Match(node, graph, out reason);
-            ActivationChoice? choice = null;
-            if (layer is not null && activations is not null && !activations.TryGetValue(layer.Activation, out choice)) reason = $"its input '{layer.Activation}' was not calibrated";
-            if (layer is null || activations is not null && choice is null)
-            {
-                long bytes = node.Inputs.Skip(1).Sum(i => graph.Initializers.TryGetValue(i, out var t) ? t.Bytes.Length : 0L);
-                report.Add(new(node.DisplayName, node.OpType) { Reason = reason, WeightBytesBefore = bytes, WeightBytesAfter = bytes });
-                continue;
-            }
-            report.Add(Quantize(graph, patch, layer, choice, granularity, placed));
+            if (layer is not null && activations?.ContainsKey(layer.Activation) == false) reason = $"its input '{layer.Activation}' was not calibrated";
+            else if (layer is not null) layers.Add(layer);
+            reasons.Add(node, reason);
+        }
+
+        var patch = new GraphPatch(graph);
+        var regions = new CodeRegions(graph, layers);
+        var placed = new Dictionary<string, string>(StringComparer.Ordinal);
+        var byNode = new Dictionary<Node, LinearLayer>(ReferenceEqualityComparer.Instance);
+        foreach (var layer in layers) byNode.Add(layer.Node, layer);
+        foreach (var node in graph.Nodes)
+        {
+            if (byNode.TryGetValue(node, out var layer)) report.Add(Quantize(graph, patch, layer, Choose(activations, regions, layer.Activation, scheme), granularity, placed));
+            else if (reasons.TryGetValue(node, out string? reason)) report.Add(Left(graph, node, reason));
+            else if (activations is not null && regions.IsCoded(node)) Code(patch, node, regions, v => Choose(activations, regions, v, scheme), placed);
         }
         var quantized = patch.Apply();
         if (activations is not null) return quantized;
         return quantized with { Metadata = quantized.Metadata with { Properties = quantized.Metadata.Properties.SetItem(ActivationsProperty, Dynamic) } };
+    }
+
+    /// <summary>One scale for all values that codes only move between: of the range that holds theirs. Null for dynamic activations.</summary>
+    private static ActivationChoice? Choose(IReadOnlyDictionary<string, ActivationRange>? activations, CodeRegions regions, string value, QuantizationScheme scheme)
+    {
+        if (activations?.GetValueOrDefault(value) is not { } own) return null;
+        var ranges = regions.GroupOf(value).Select(v => activations.GetValueOrDefault(v) ?? own).ToList();
+        var parameters = AffineRange.FromRange(ranges.Min(r => r.Min), ranges.Max(r => r.Max), CodeGrid.UInt8, scheme, out var adjustment);
+        return new(parameters, own.ClippedShare, adjustment == RangeAdjustment.Floored);
+    }
+
+    /// <summary>Puts quantizers before a node that then computes on codes.</summary>
+    private static void Code(GraphPatch patch, Node node, CodeRegions regions, Func<string, ActivationChoice?> choose, Dictionary<string, string> placed)
+    {
+        var data = regions.DataOf(node).Where(v => regions.IsQuantizedFor(node, v)).ToHashSet(StringComparer.Ordinal);
+        if (data.Count == 0) return;
+        patch.Replace(node, node with { Inputs = [.. node.Inputs.Select(i => data.Contains(i) && choose(i) is { } c ? Activation(patch, i, c.Parameters, placed) : i)] });
+    }
+
+    private static QuantizedLayer Left(ModelGraph graph, Node node, string reason)
+    {
+        long bytes = node.Inputs.Skip(1).Sum(i => graph.Initializers.TryGetValue(i, out var t) ? t.Bytes.Length : 0L);
+        return new(node.DisplayName, node.OpType) { Reason = reason, WeightBytesBefore = bytes, WeightBytesAfter = bytes };
     }
 
     private static QuantizedLayer Quantize(
@@ -57,7 +90,7 @@ internal static class PlaceQuantizers
         if (layer.Bias is { } biasName) CheckFinite(layer.Node, biasName, bias);
         var codes = WeightCodes.Quantize(real, layer.K, layer.N, layer.Transposed, granularity, bias, choice?.Parameters.Scale);
         string stem = layer.Node.DisplayName;
-        int[] dims = layer.Transposed ? [layer.N, layer.K] : [layer.K, layer.N];
+        int[] dims = graph.Initializers[layer.WeightsName].Dims;
         string weights = Dequantize(patch, $"{stem}_weights", Tensor.Create(codes.Codes, dims), codes.Scales, layer.Transposed ? 0 : 1);
         string activation = choice is null ? layer.Activation : Activation(patch, layer.Activation, choice.Parameters, placed);
         string[] inputs = [activation, weights];

@@ -56,9 +56,9 @@ internal static class TabulateCodes
     }
 
     /// <summary>The one value that the node is an element-wise function of, its other inputs being constant numbers; else null.</summary>
-    private static string? Operand(GraphIndex index, Node node)
+    public static string? Operand(GraphIndex index, Node node)
     {
-        if (node.Outputs.Length != 1) return null;
+        if (node.Domain.Length > 0 || node.Outputs.Length != 1) return null;
         if (Unary.Contains(node.OpType)) return node.Inputs.Skip(1).All(i => i.Length == 0 || index.Constant(i) is { Count: 1 }) ? node.Inputs[0] : null;
         if (!Binary.Contains(node.OpType) || node.Inputs.Length != 2) return null;
         if (index.Constant(node.Inputs[1]) is { Count: 1, Rank: <= 1 }) return node.Inputs[0];

@@ -11,10 +11,8 @@ internal sealed class PreparedModel
     {
         Graph = graph;
         Hash = GraphHash.Of(graph);
-        ActivationsToCalibrate =
-        [
-            .. graph.Nodes.Where(LinearLayer.IsCandidate).Select(n => LinearLayer.Match(n, graph, out _)?.Activation).OfType<string>().Distinct(StringComparer.Ordinal),
-        ];
+        var values = new CodeRegions(graph, [.. LinearLayer.AllOf(graph)]).Values;
+        ActivationsToCalibrate = [.. graph.AllValueNames().Where(values.Contains)];
     }
 
     public ModelGraph Graph { get; }
@@ -22,7 +20,7 @@ internal sealed class PreparedModel
     /// <summary>What ties a calibration to this model.</summary>
     public string Hash { get; }
 
-    /// <summary>Inputs of the layers that can be quantized, each once, in graph order.</summary>
+    /// <summary>Inputs of the layers that can be quantized and of what lies between them, each once, in graph order.</summary>
     public IReadOnlyList<string> ActivationsToCalibrate { get; }
 
     /// <exception cref="QuantizationException">The model is malformed or holds an operator that the engine does not run.</exception>
@@ -34,6 +32,7 @@ internal sealed class PreparedModel
         graph = RemoveIdentity.Apply(FoldConstants.Apply(graph));
         graph = RaiseOpset.Apply(graph, GraphInference.Infer(graph));
         graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
+        graph = FoldNormalization.Apply(graph);
         if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);
         GraphInference.Infer(graph);
         return new(graph);

@@ -1,4 +1,3 @@
-using MLNet.Quantization.Numerics;
 using MLNet.Quantization.Passes;
 
 namespace MLNet.Quantization.Pipeline;
@@ -12,21 +11,20 @@ internal static class QuantizationRecipe
     {
         if (table.ModelHash != model.Hash)
             throw new CalibrationException($"The calibration was made for another model (its hash {table.ModelHash[..12]}..., this model's {model.Hash[..12]}...).");
-        var choices = new Dictionary<string, ActivationChoice>(StringComparer.Ordinal);
+        var ranges = new Dictionary<string, ActivationRange>(StringComparer.Ordinal);
         foreach (var (name, observer) in table.Statistics)
         {
             var (min, max) = observer.Range();
-            var parameters = AffineRange.FromRange(min, max, CodeGrid.UInt8, table.Scheme, out var adjustment);
-            choices[name] = new(parameters, observer.ClippedShare(), adjustment == RangeAdjustment.Floored);
+            ranges[name] = new(min, max, observer.ClippedShare());
         }
-        return Quantize(model, choices, options ?? WeightOptions.Default);
+        return Quantize(model, ranges, table.Scheme, options ?? WeightOptions.Default);
     }
 
     /// <summary>Activations by each row's own range while scoring.</summary>
-    public static QuantizedModel QuantizeDynamic(PreparedModel model, WeightOptions? options = null) => Quantize(model, null, options ?? WeightOptions.Default);
+    public static QuantizedModel QuantizeDynamic(PreparedModel model, WeightOptions? options = null) => Quantize(model, null, default, options ?? WeightOptions.Default);
 
     /// <exception cref="ArgumentException">An excluded node is not in the model.</exception>
-    private static QuantizedModel Quantize(PreparedModel model, Dictionary<string, ActivationChoice>? choices, WeightOptions options)
+    private static QuantizedModel Quantize(PreparedModel model, Dictionary<string, ActivationRange>? ranges, QuantizationScheme scheme, WeightOptions options)
     {
         foreach (string name in options.ExcludedNodes)
             if (!model.Graph.Nodes.Any(n => n.DisplayName == name))
@@ -34,6 +32,6 @@ internal static class QuantizationRecipe
                     $"ExcludedNodes names '{name}', which the prepared model does not have (a bias is added by the layer before it). Layers that can stay float: " +
                     string.Join(", ", model.Graph.Nodes.Where(LinearLayer.IsCandidate).Select(n => $"'{n.DisplayName}'")) + ".", nameof(options));
         var layers = new List<QuantizedLayer>();
-        return new(PlaceQuantizers.Apply(model.Graph, choices, options.Granularity, options.ExcludedNodes, layers), new(layers));
+        return new(PlaceQuantizers.Apply(model.Graph, ranges, options.Granularity, scheme, options.ExcludedNodes, layers), new(layers));
     }
 }

@@ -81,8 +81,8 @@ public class AccuracyTests
         float[] values = [.. Enumerable.Range(0, count * features).Select(i => -30 - 20f * (i % 128) / 128 + 8 * (random.NextSingle() + random.NextSingle() - 1))];
         var rows = new SharedRows(model, values, new int[count]);
         float[] real = rows.Score(Program.Compile(model.Graph));
-        double fixedScales = SignalToNoise(real, Static(rows, ..(count / 2), CalibrationMethod.MinMax));
-        double rowScales = SignalToNoise(real, rows.Score(QuantizationRecipe.QuantizeDynamic(model).Compile()));
+        double fixedScales = SharedRows.SignalToNoise(real, Static(rows, ..(count / 2), CalibrationMethod.MinMax));
+        double rowScales = SharedRows.SignalToNoise(real, rows.Score(QuantizationRecipe.QuantizeDynamic(model).Compile()));
         TestContext.WriteLine($"reconstruction SQNR: static {fixedScales:F1} dB, dynamic {rowScales:F1} dB");
         Assert.IsGreaterThan(25, fixedScales);
         Assert.IsGreaterThan(25, rowScales);
@@ -113,7 +113,7 @@ public class AccuracyTests
         var quantized = QuantizationRecipe.QuantizeDynamic(rows.Model);
         float[] weightsOnly = Elsewhere(quantized.Graph, rows, rows.Count), scores = rows.Score(quantized.Compile());
         int apart = rows.Classes(weightsOnly).Zip(rows.Classes(scores)).Count(p => p.First != p.Second);
-        TestContext.WriteLine($"{apart} of {rows.Count} rows in another class, SQNR {SignalToNoise(weightsOnly, scores):F1} dB");
+        TestContext.WriteLine($"{apart} of {rows.Count} rows in another class, SQNR {SharedRows.SignalToNoise(weightsOnly, scores):F1} dB");
         Assert.IsLessThanOrEqualTo(rows.Count * MostPointsLost / 100, apart);
     }
 
@@ -131,25 +131,11 @@ public class AccuracyTests
 
     private void AssertAsGood(SharedRows rows, string what, float[] real, float[] scores)
     {
-        int[] before = rows.Classes(real), after = rows.Classes(scores);
-        int lost = 0, won = 0, moved = 0;
-        for (int r = 0; r < rows.Count; r++)
-        {
-            if (before[r] == after[r]) continue;
-            if (before[r] == rows.Labels[r]) lost++;
-            else if (after[r] == rows.Labels[r]) won++;
-            else moved++;
-        }
-        double points = 100d * (Correct(rows, real) - Correct(rows, scores)) / rows.Count;
-        TestContext.WriteLine(
-            $"{what}: {100d * Correct(rows, real) / rows.Count:F2} % -> {100d * Correct(rows, scores) / rows.Count:F2} %; {lost} rows lost, {won} won, {moved} wrong otherwise; SQNR {SignalToNoise(real, scores):F1} dB");
-        Assert.IsLessThanOrEqualTo(MostPointsLost, points);
+        TestContext.WriteLine($"{what}: {rows.Compare(real, scores)}");
+        Assert.IsLessThanOrEqualTo(MostPointsLost, rows.Accuracy(real) - rows.Accuracy(scores));
     }
 
     private static int Correct(SharedRows rows, float[] scores) => rows.Classes(scores).Zip(rows.Labels).Count(p => p.First == p.Second);
-
-    private static double SignalToNoise(float[] real, float[] scores) =>
-        10 * Math.Log10(real.Sum(x => (double)x * x) / real.Zip(scores, (a, b) => ((double)a - b) * ((double)a - b)).Sum());
 
     /// <summary>Scores of the first rows by ONNX Runtime, one row at a time where the file has a batch of 1.</summary>
     private static float[] Elsewhere(ModelGraph graph, SharedRows rows, int count, bool optimized = true)

@@ -12,6 +12,9 @@ namespace MLNet.Quantization.Ops.Quantized;
 /// </summary>
 internal sealed class QuantizedConv : Operator
 {
+    /// <summary>Elements of a window whose sums are exact in int32.</summary>
+    public const int MaxWindow = Int8Product.MaxExactK - 64;
+
     public override string OpType => nameof(QuantizedConv);
 
     public override string Domain => OperatorSet.EngineDomain;

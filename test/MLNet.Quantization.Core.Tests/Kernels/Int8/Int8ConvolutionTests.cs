@@ -155,12 +155,12 @@ public sealed class Int8ConvolutionTests
         return new([.. products], layout, source, inPlace);
     }
 
-    private static T[] Run<T>(Int8Convolution convolution, ConvolutionShape s, ReadOnlySpan<byte> input, int threads, float scale = 1, int zero = 0) where T : unmanaged
+    private static T[] Run<T>(Int8Convolution convolution, ConvolutionShape s, ReadOnlySpan<byte> input, int threads, float scale = 1, int? zero = null) where T : unmanaged
     {
         var plan = convolution.For(s);
         using var output = new GuardedMemory<T>(s.Images * s.Output.Count * s.Outputs);
         using var work = new GuardedMemory<byte>((int)plan.WorkspaceBytes);
-        convolution.Run(plan, input, MemoryMarshal.AsBytes(output.Span), [scale], [zero], work.Span, threads);
+        convolution.Run(plan, input, MemoryMarshal.AsBytes(output.Span), [scale], zero is { } z ? [z] : [], work.Span, threads);
         return output.Span.ToArray();
     }
 }

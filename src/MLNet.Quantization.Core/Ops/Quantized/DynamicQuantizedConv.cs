@@ -1,0 +1,76 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops.Quantized;
+
+/// <summary>
+/// A convolution that quantizes each image of x [N, C, ...] float32 by its own range. Weights s8 [F, C / group, ...]; weight scales (1 or
+/// F); bias float32. y is [N, ..., F] float32, channels last. Attributes: those of Conv.
+/// </summary>
+internal sealed class DynamicQuantizedConv : Operator
+{
+    public override string OpType => nameof(DynamicQuantizedConv);
+
+    public override string Domain => OperatorSet.EngineDomain;
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        var shape = ConvolutionShapes.Infer(context, context.Input(0, ElementType.Float).Shape, context.Input(1, ElementType.Int8).Shape, context.Optional(3)?.Shape);
+        return [new(ElementType.Float, ChannelsLast.ToLast(shape))];
+    }
+
+    public override Step Prepare(PrepareContext context)
+    {
+        var weights = LinearShape.Weights(context);
+        int[] w = weights.Dims;
+        int groups = (int)context.Attribute("group", 1L), channels = w[1] * groups, each = w[0] / groups, count = weights.Count / groups;
+        var kernel = Int8Gemm.Best;
+        var window = Extents.Of(w.AsSpan(2));
+        int dilation = context.Attribute("dilations", ImmutableArray<long>.Empty) is { IsEmpty: false } d ? (int)d[^1] : 1;
+        var layout = PixelLayout.For(kernel, channels, groups, window.Width, dilation, inPlace: false);
+        float[] scales = LinearShape.Scales(context, w[0]), bias = LinearShape.Bias<float>(context).ToArray();
+        var products = new Int8Product[groups];
+        for (int g = 0; g < groups; g++)
+        {
+            sbyte[] arranged = layout.Arrange(weights.Span<sbyte>().Slice(g * count, count), each, w[1], window);
+            var packed = Int8Gemm.Pack(arranged, layout.Segments(window) * layout.SegmentLength, each, transposed: false, kernel);
+            products[g] = new FloatProduct(packed, scales.AsSpan(g * each, each), bias.Length == 0 ? default : bias.AsSpan(g * each, each));
+        }
+        return new ConvStep(context, new(products, layout, new(PixelForm.CodesChannelsFirst, default), inPlace: false));
+    }
+
+    private sealed class ConvStep(PrepareContext node, Int8Convolution convolution) : Step
+    {
+        public override bool ReadsAtRun(int input) => input == 0;
+
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
+        {
+            var plan = convolution.For(ConvolutionShapes.Resolve(node, inputs[0]!.Dims, LinearShape.Weights(node).Dims));
+            int images = plan.Shape.Images;
+            return new(LinearShape.Align(inputs[0]!.Count) + (2 * LinearShape.Align(4L * images)) + plan.WorkspaceBytes, plan);
+        }
+
+        public override void Run(in StepContext context)
+        {
+            var plan = (Int8Convolution.Plan)context.State!;
+            var x = context.Input<float>(0);
+            int images = plan.Shape.Images;
+            if (images == 0) return;
+            var rest = context.Workspace;
+            var codes = Take(ref rest, x.Length);
+            var scales = MemoryMarshal.Cast<byte, float>(Take(ref rest, 4 * images));
+            var zeroPoints = MemoryMarshal.Cast<byte, int>(Take(ref rest, 4 * images));
+            RowQuantizer.Quantize(x, images, x.Length / images, codes, scales, zeroPoints, context.MaxThreads);
+            convolution.Run(plan, codes, context.Output<byte>(0), scales, zeroPoints, rest, context.MaxThreads);
+        }
+
+        private static Span<byte> Take(ref Span<byte> rest, int bytes)
+        {
+            var taken = rest[..bytes];
+            rest = rest[(int)LinearShape.Align(bytes)..];
+            return taken;
+        }
+    }
+}

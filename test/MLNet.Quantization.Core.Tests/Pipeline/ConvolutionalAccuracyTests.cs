@@ -1,0 +1,46 @@
+using MLNet.Quantization.Execution;
+using MLNet.Quantization.Pipeline;
+
+namespace MLNet.Quantization.Tests.Pipeline;
+
+/// <summary>Convolutional models on real data in static INT8 with nothing set: what it costs, counted row by row.</summary>
+[TestClass]
+public class ConvolutionalAccuracyTests
+{
+    /// <summary>Rows that ranges are taken from.</summary>
+    private const int CalibrationRows = 500;
+
+    public required TestContext TestContext { get; set; }
+
+    /// <param name="name">Model.</param>
+    /// <param name="accuracy">In float, percent.</param>
+    /// <param name="mostLost">Points.</param>
+    [TestMethod]
+    [DataRow("mnist_cntk_cnn", 98.30, 0.2)]
+    [DataRow("resnet8_cifar10", 76.13, 0.3)]
+    [DataRow("kws_dscnn", 91.30, 0.3)]
+    public void KeepsItsAccuracy(string name, double accuracy, double mostLost)
+    {
+        var rows = name switch
+        {
+            "mnist_cntk_cnn" => SharedRows.MnistPixels(name),
+            "resnet8_cifar10" => SharedRows.Cifar(name, "test_batch.bin.gz"),
+            _ => SharedRows.SpeechCommands(name),
+        };
+        float[] real = rows.Score(Program.Compile(rows.Model.Graph));
+        Assert.AreEqual(accuracy, rows.Accuracy(real), 0.005);
+        float[] scores;
+        if (name == "resnet8_cifar10") scores = rows.Score(QuantizationRecipe.QuantizeStatic(rows.Model, SharedRows.Cifar(name, "calibration_batch.bin.gz").Calibrate(..CalibrationRows)).Compile());
+        else
+        {
+            int half = rows.Count / 2, n = real.Length / rows.Count;
+            float[] first = Static(rows, 0), second = Static(rows, half);
+            scores = [.. second[..(half * n)], .. first[(half * n)..]];
+        }
+        TestContext.WriteLine($"{name}, static: {rows.Compare(real, scores)}");
+        Assert.IsLessThanOrEqualTo(mostLost, accuracy - rows.Accuracy(scores));
+    }
+
+    private static float[] Static(SharedRows rows, int first) =>
+        rows.Score(QuantizationRecipe.QuantizeStatic(rows.Model, rows.Calibrate(first..(first + Math.Min(CalibrationRows, rows.Count / 2)))).Compile());
+}
