@@ -6,6 +6,8 @@ switch (args.FirstOrDefault())
 {
     case "gemm":
         return GemmBenchmark.Run(args[1..]);
+    case "models":
+        return ModelBenchmark.Run(args[1..]);
     case "peak":
         return PeakBenchmark.Run();
     case "verify":
@@ -15,6 +17,8 @@ switch (args.FirstOrDefault())
             """
             dotnet run -c Release --project test/MLNet.Quantization.Benchmarks -- COMMAND
               gemm [--threads N] [--quick] [--json FILE] [--shape M,N,K]   the INT8 product beside ONNX Runtime's
+              models [--model A,B] [--threads 1,2] [--batch 1,16] [--quick] [--json FILE] [--profile] [--folder PATH]
+                                                                           whole models beside ONNX Runtime, or step by step
               peak                                                         what the processor can do: multiplications and memory
               verify [COUNT]                                               COUNT random products on every kernel against the definition
             """);
