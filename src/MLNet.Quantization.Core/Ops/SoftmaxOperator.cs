@@ -30,6 +30,12 @@ internal abstract class SoftmaxOperator : Operator
     /// <param name="scratch">As many.</param>
     protected abstract void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch);
 
+    /// <summary>Rows of n elements, one behind the other.</summary>
+    protected virtual void AllRows(ReadOnlySpan<float> x, int n, Span<float> y, Span<float> scratch)
+    {
+        for (int at = 0; at < y.Length; at += n) Row(x.Slice(at, n), y.Slice(at, n), scratch);
+    }
+
     /// <param name="Length">Elements of a row.</param>
     /// <param name="Stride">From one element to the next.</param>
     private sealed record Rows(int Length, int Stride);
@@ -54,14 +60,14 @@ internal abstract class SoftmaxOperator : Operator
             if (y.IsEmpty) return;
             var work = MemoryMarshal.Cast<byte, float>(context.Workspace);
             Span<float> row = work[..rows.Length], scratch = work.Slice(rows.Length, rows.Length);
+            if (rows.Stride == 1)
+            {
+                op.AllRows(x, rows.Length, y, scratch);
+                return;
+            }
             for (int block = 0; block < y.Length; block += rows.Length * rows.Stride)
                 for (int at = block; at < block + rows.Stride; at++)
                 {
-                    if (rows.Stride == 1)
-                    {
-                        op.Row(x.Slice(at, rows.Length), y.Slice(at, rows.Length), scratch);
-                        continue;
-                    }
                     for (int i = 0; i < row.Length; i++) row[i] = x[at + (i * rows.Stride)];
                     op.Row(row, row, scratch);
                     for (int i = 0; i < row.Length; i++) y[at + (i * rows.Stride)] = row[i];
@@ -76,6 +82,8 @@ internal sealed class Softmax : SoftmaxOperator
     public override string OpType => "Softmax";
 
     protected override void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch) => FloatReductions.Softmax(x, y);
+
+    protected override void AllRows(ReadOnlySpan<float> x, int n, Span<float> y, Span<float> scratch) => FloatReductions.SoftmaxRows(x, n, y);
 }
 
 /// <summary>y = x - ln Σ e^x over a row.</summary>

@@ -25,6 +25,41 @@ internal static unsafe class FloatReductions
         Elementwise.Combine<DivideFunction>(y, [Sum(y, tier)], y, tier);
     }
 
+    /// <summary>The same of each of many rows; short ones share the calls.</summary>
+    /// <param name="x">[rows, n].</param>
+    /// <param name="n">1 or more.</param>
+    /// <param name="y">[rows, n]; may be <paramref name="x"/> itself.</param>
+    /// <param name="tier">Null: <see cref="FloatTier.Best"/>.</param>
+    [SkipLocalsInit]
+    public static void SoftmaxRows(ReadOnlySpan<float> x, int n, Span<float> y, FloatTier? tier = null)
+    {
+        if (n > VirtualLanes / 2)
+        {
+            for (int at = 0; at < x.Length; at += n) Softmax(x.Slice(at, n), y.Slice(at, n), tier);
+            return;
+        }
+        for (int at = 0; at < x.Length; at += n)
+        {
+            float max = float.NegativeInfinity;
+            for (int i = at; i < at + n; i++) max = One<MaxFunction>(max, x[i]);
+            for (int i = at; i < at + n; i++) y[i] = x[i] - max;
+        }
+        Elementwise.Map(new ExpFunction(), y, y, tier);
+        Span<float> lanes = stackalloc float[VirtualLanes];
+        for (int at = 0; at < y.Length; at += n)
+        {
+            var row = y.Slice(at, n);
+            row.CopyTo(lanes);
+            // Lanes without an element hold -0, which changes no sum: joining them in halves leaves out those steps.
+            for (int half = VirtualLanes / 4, count = n; half > 0; half /= 2)
+            {
+                for (int i = 0; i + half < count; i++) lanes[i] += lanes[i + half];
+                count = Math.Min(count, half);
+            }
+            for (int i = 0; i < n; i++) row[i] /= lanes[0];
+        }
+    }
+
     /// <summary>y = x - max x - ln Σ e^(x - max x): one row.</summary>
     /// <param name="x">n.</param>
     /// <param name="y">n; may be <paramref name="x"/> itself.</param>

@@ -27,23 +27,76 @@ internal static unsafe class CodePool
         for (; i < n; i++) y[i] = signed ? (byte)Math.Max((sbyte)x[i], (sbyte)y[i]) : Math.Max(x[i], y[i]);
     }
 
-    /// <summary>sums += x ^ flip as u8; n codes.</summary>
+    /// <summary>y = the greatest of <paramref name="pixels"/> pixels of n codes that lie <paramref name="step"/> apart.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Add(byte* x, int* sums, int n, byte flip)
+    public static void MaxOf(byte* x, long step, int pixels, byte* y, int n, bool signed)
+    {
+        // s8 codes are ordered as u8 codes once their top bit is changed.
+        byte flip = signed ? (byte)0x80 : (byte)0;
+        int i = 0;
+        if (Vector512.IsHardwareAccelerated)
+            for (; i <= n - 64; i += 64)
+            {
+                var most = Vector512.Load(x + i) ^ Vector512.Create(flip);
+                for (int p = 1; p < pixels; p++) most = Vector512.Max(most, Vector512.Load(x + (p * step) + i) ^ Vector512.Create(flip));
+                (most ^ Vector512.Create(flip)).Store(y + i);
+            }
+        if (Vector128.IsHardwareAccelerated)
+            for (; i <= n - 16; i += 16)
+            {
+                var most = Vector128.Load(x + i) ^ Vector128.Create(flip);
+                for (int p = 1; p < pixels; p++) most = Vector128.Max(most, Vector128.Load(x + (p * step) + i) ^ Vector128.Create(flip));
+                (most ^ Vector128.Create(flip)).Store(y + i);
+            }
+        if (Vector128.IsHardwareAccelerated)
+            for (; i <= n - 8; i += 8)
+            {
+                var most = Vector128.CreateScalar(*(ulong*)(x + i)).AsByte() ^ Vector128.Create(flip);
+                for (int p = 1; p < pixels; p++) most = Vector128.Max(most, Vector128.CreateScalar(*(ulong*)(x + (p * step) + i)).AsByte() ^ Vector128.Create(flip));
+                *(ulong*)(y + i) = (most ^ Vector128.Create(flip)).AsUInt64().ToScalar();
+            }
+        for (; i < n; i++)
+        {
+            int most = x[i] ^ flip;
+            for (int p = 1; p < pixels; p++) most = Math.Max(most, x[(p * step) + i] ^ flip);
+            y[i] = (byte)(most ^ flip);
+        }
+    }
+
+    /// <summary>sums += Σ (x ^ flip) as u8 over lines of pixels of n codes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Add(byte* x, long lineStep, int lines, long step, int pixels, int* sums, int n, byte flip)
     {
         int i = 0;
         if (Avx512F.IsSupported)
-            for (; i <= n - 16; i += 16) (Avx512F.ConvertToVector512Int32(Vector128.Load(x + i) ^ Vector128.Create(flip)) + Vector512.Load(sums + i)).Store(sums + i);
+            for (; i <= n - 16; i += 16)
+            {
+                var sum = Vector512.Load(sums + i);
+                for (int l = 0; l < lines; l++)
+                    for (int p = 0; p < pixels; p++) sum += Avx512F.ConvertToVector512Int32(Vector128.Load(x + (l * lineStep) + (p * step) + i) ^ Vector128.Create(flip));
+                sum.Store(sums + i);
+            }
         else if (Vector128.IsHardwareAccelerated)
             for (; i <= n - 16; i += 16)
             {
-                var (low, high) = Vector128.Widen(Vector128.Load(x + i) ^ Vector128.Create(flip));
-                (Vector128.WidenLower(low).AsInt32() + Vector128.Load(sums + i)).Store(sums + i);
-                (Vector128.WidenUpper(low).AsInt32() + Vector128.Load(sums + i + 4)).Store(sums + i + 4);
-                (Vector128.WidenLower(high).AsInt32() + Vector128.Load(sums + i + 8)).Store(sums + i + 8);
-                (Vector128.WidenUpper(high).AsInt32() + Vector128.Load(sums + i + 12)).Store(sums + i + 12);
+                Vector128<int> s0 = Vector128.Load(sums + i), s1 = Vector128.Load(sums + i + 4), s2 = Vector128.Load(sums + i + 8), s3 = Vector128.Load(sums + i + 12);
+                for (int l = 0; l < lines; l++)
+                    for (int p = 0; p < pixels; p++)
+                    {
+                        var (low, high) = Vector128.Widen(Vector128.Load(x + (l * lineStep) + (p * step) + i) ^ Vector128.Create(flip));
+                        s0 += Vector128.WidenLower(low).AsInt32();
+                        s1 += Vector128.WidenUpper(low).AsInt32();
+                        s2 += Vector128.WidenLower(high).AsInt32();
+                        s3 += Vector128.WidenUpper(high).AsInt32();
+                    }
+                s0.Store(sums + i);
+                s1.Store(sums + i + 4);
+                s2.Store(sums + i + 8);
+                s3.Store(sums + i + 12);
             }
-        for (; i < n; i++) sums[i] += x[i] ^ flip;
+        for (; i < n; i++)
+            for (int l = 0; l < lines; l++)
+                for (int p = 0; p < pixels; p++) sums[i] += x[(l * lineStep) + (p * step) + i] ^ flip;
     }
 
     /// <summary>y = requantize(sums - offset) by one multiplier (<see cref="NaiveInt8.Requantize"/>).</summary>

@@ -42,7 +42,7 @@ internal sealed class QuantizedConv : Operator
         if (plain && groups == 1 && w.Skip(2).All(k => k == 1) && AllOne(context, "strides"))
             return new PointwiseStep(stage.Product(Int8Gemm.Pack(codes, channels, outputs, transposed: true, kernel), 0), input);
         if (groups == channels && groups == outputs && w.Length <= 4 && stage.Codes is { } output)
-            return new DepthwiseStep(context, new DepthwiseConvolution(codes, channels, source, output, kernel.Lanes * 32));
+            return new DepthwiseStep(context, new DepthwiseConvolution(codes, channels, source, output, (int)context.Attribute("strides", ImmutableArray.Create(1L))[^1], kernel.Lanes * 32));
 
         bool inPlace = plain && Int8Convolution.CanReadInPlace(kernel, source.Form, channels, groups);
         var window = Extents.Of(w.AsSpan(2));

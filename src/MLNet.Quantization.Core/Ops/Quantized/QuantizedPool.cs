@@ -52,10 +52,12 @@ internal sealed class QuantizedPool : Operator
             (_low, _high) = (node.Attribute("clamp_min", 0L) - _zeroPoint, node.Attribute("clamp_max", 255L) - _zeroPoint);
         }
 
+        private int OutputBytes => _isMaximum || _output != ElementType.Float ? 1 : 4;
+
         /// <param name="Shape">With planes of one image.</param>
         /// <param name="Images">N.</param>
         /// <param name="Channels">C.</param>
-        /// <param name="LaneBytes">Sums of one pixel.</param>
+        /// <param name="LaneBytes">Sums of one pixel, or maxima of one line.</param>
         private sealed record State(PoolShape Shape, int Images, int Channels, long LaneBytes);
 
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
@@ -64,7 +66,7 @@ internal sealed class QuantizedPool : Operator
             var shape = IsGlobal(_node)
                 ? new(1, Extents.Of(dims[1..^1]), Extents.Of(dims[1..^1]), Extents.One, Extents.One, default, Extents.One)
                 : PoolShape.Resolve(_node, first);
-            long lane = ((dims[^1] * sizeof(int)) + 63) / 64 * 64;
+            long lane = LinearShape.Align(_isMaximum ? (long)dims[^2] * dims[^1] : dims[^1] * sizeof(int));
             return new(lane * WorkerPool.LaneCount, new State(shape, dims[0], dims[^1], lane));
         }
 
@@ -86,31 +88,55 @@ internal sealed class QuantizedPool : Operator
             public void Run(int chunk, int lane)
             {
                 var s = state.Shape;
-                int line = chunk % (s.Output.Depth * s.Output.Height), size = step._isMaximum || step._output != ElementType.Float ? 1 : 4;
-                byte* image = x + ((long)(chunk / (s.Output.Depth * s.Output.Height)) * s.Input.Count * state.Channels);
-                byte* to = y + ((long)chunk * s.Output.Width * state.Channels * size);
-                for (int ow = 0; ow < s.Output.Width; ow++, to += state.Channels * size)
-                    Pixel(image, line / s.Output.Height, line % s.Output.Height, ow, to, (int*)(work + (lane * state.LaneBytes)));
+                int line = chunk % (s.Output.Depth * s.Output.Height), image = chunk / (s.Output.Depth * s.Output.Height), size = step.OutputBytes;
+                var depth = PoolShape.Inside(line / s.Output.Height, s.Strides.Depth, s.Window.Depth, s.Dilations.Depth, s.Before.Depth, s.Input.Depth);
+                var height = PoolShape.Inside(line % s.Output.Height, s.Strides.Height, s.Window.Height, s.Dilations.Height, s.Before.Height, s.Input.Height);
+                byte* first = x + (((((long)image * s.Input.Depth) + depth.First) * s.Input.Height) + height.First) * LineBytes, to = y + ((long)chunk * s.Output.Width * state.Channels * size);
+                byte* scratch = work + (lane * state.LaneBytes);
+                if (step._isMaximum) Maximum(first, depth.Count, height.Count, to, scratch);
+                else Mean(first, depth.Count, height.Count, to, (int*)scratch);
             }
 
-            private void Pixel(byte* image, int od, int oh, int ow, byte* to, int* sums)
+            private long LineBytes => (long)state.Shape.Input.Width * state.Channels;
+
+            /// <summary>First over the lines of the window, whole lines at once, then over its pixels.</summary>
+            private void Maximum(byte* first, int depth, int height, byte* to, byte* scratch)
             {
                 var s = state.Shape;
-                var (d0, ds) = PoolShape.Inside(od, s.Strides.Depth, s.Window.Depth, s.Dilations.Depth, s.Before.Depth, s.Input.Depth);
-                var (h0, hs) = PoolShape.Inside(oh, s.Strides.Height, s.Window.Height, s.Dilations.Height, s.Before.Height, s.Input.Height);
-                var (w0, ws) = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, s.Dilations.Width, s.Before.Width, s.Input.Width);
-                int channels = state.Channels;
-                if (step._isMaximum) new Span<byte>(to, channels).Fill(step._isSigned ? (byte)0x80 : (byte)0);
-                else new Span<int>(sums, channels).Clear();
-                for (int d = 0; d < ds; d++)
-                    for (int h = 0; h < hs; h++)
-                        for (int w = 0; w < ws; w++)
-                        {
-                            long pixel = ((((long)(d0 + (d * s.Dilations.Depth)) * s.Input.Height) + h0 + (h * s.Dilations.Height)) * s.Input.Width) + w0 + (w * s.Dilations.Width);
-                            if (step._isMaximum) CodePool.Max(image + (pixel * channels), to, channels, step._isSigned);
-                            else CodePool.Add(image + (pixel * channels), sums, channels, step._isSigned ? (byte)0x80 : (byte)0);
-                        }
-                if (!step._isMaximum) step.Finish(sums, ds * hs * ws, s.Window.Count, to, channels);
+                byte* line = first;
+                if (depth * height != 1)
+                {
+                    line = scratch;
+                    if (depth * height == 0) new Span<byte>(line, (int)LineBytes).Fill(step._isSigned ? (byte)0x80 : (byte)0);
+                    for (int d = 0; d < depth; d++)
+                    {
+                        byte* plane = first + (d * s.Dilations.Depth * s.Input.Height * LineBytes);
+                        if (d == 0) CodePool.MaxOf(plane, s.Dilations.Height * LineBytes, height, line, (int)LineBytes, step._isSigned);
+                        else
+                            for (int h = 0; h < height; h++) CodePool.Max(plane + (h * s.Dilations.Height * LineBytes), line, (int)LineBytes, step._isSigned);
+                    }
+                }
+                for (int ow = 0; ow < s.Output.Width; ow++, to += state.Channels)
+                {
+                    var (w0, ws) = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, s.Dilations.Width, s.Before.Width, s.Input.Width);
+                    if (ws == 0) new Span<byte>(to, state.Channels).Fill(step._isSigned ? (byte)0x80 : (byte)0);
+                    else CodePool.MaxOf(line + ((long)w0 * state.Channels), (long)s.Dilations.Width * state.Channels, ws, to, state.Channels, step._isSigned);
+                }
+            }
+
+            private void Mean(byte* first, int depth, int height, byte* to, int* sums)
+            {
+                var s = state.Shape;
+                for (int ow = 0; ow < s.Output.Width; ow++, to += state.Channels * step.OutputBytes)
+                {
+                    var (w0, ws) = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, s.Dilations.Width, s.Before.Width, s.Input.Width);
+                    new Span<int>(sums, state.Channels).Clear();
+                    for (int d = 0; d < depth; d++)
+                        CodePool.Add(
+                            first + (d * s.Dilations.Depth * s.Input.Height * LineBytes) + ((long)w0 * state.Channels), s.Dilations.Height * LineBytes, height,
+                            (long)s.Dilations.Width * state.Channels, ws, sums, state.Channels, step._isSigned ? (byte)0x80 : (byte)0);
+                    step.Finish(sums, depth * height * ws, s.Window.Count, to, state.Channels);
+                }
             }
         }
 

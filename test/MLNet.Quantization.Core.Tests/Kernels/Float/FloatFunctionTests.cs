@@ -139,6 +139,22 @@ public sealed class FloatFunctionTests
     }
 
     [TestMethod]
+    public void SoftmaxOfManyRowsIsThatOfEach()
+    {
+        var random = new Random(4);
+        for (int n = 1; n <= 20; n++)
+        {
+            const int rows = 37;
+            float[] x = [.. Enumerable.Range(0, rows * n).Select(i => i % 41 == 0 ? float.NaN : i % 43 == 0 ? float.NegativeInfinity : (random.NextSingle() - 0.5f) * 40)], y = new float[x.Length], each = new float[x.Length];
+            FloatReductions.SoftmaxRows(x, n, y);
+            for (int r = 0; r < rows; r++) FloatReductions.Softmax(x.AsSpan(r * n, n), each.AsSpan(r * n, n));
+            CollectionAssert.AreEqual(each.Select(BitConverter.SingleToInt32Bits).ToArray(), y.Select(BitConverter.SingleToInt32Bits).ToArray(), $"{n}");
+            FloatReductions.SoftmaxRows(x, n, x);
+            CollectionAssert.AreEqual(each.Select(BitConverter.SingleToInt32Bits).ToArray(), x.Select(BitConverter.SingleToInt32Bits).ToArray(), $"{n}, in place");
+        }
+    }
+
+    [TestMethod]
     public void SoftmaxOfRows()
     {
         var random = new Random(6);

@@ -112,7 +112,7 @@ public sealed class Int8ConvolutionTests
                 foreach (int bits in new[] { 0, 128, 256, 512 })
                     foreach (int threads in new[] { 1, 2 })
                     {
-                        var convolution = new DepthwiseConvolution(weights, channels, new(PixelForm.Codes, new(1, zero)), new(bias, multipliers, -5, -125, 120), bits);
+                        var convolution = new DepthwiseConvolution(weights, channels, new(PixelForm.Codes, new(1, zero)), new(bias, multipliers, -5, -125, 120), shape.Strides.Width, bits);
                         var plan = convolution.For(shape);
                         using var output = new GuardedMemory<byte>(expected.Length);
                         using var work = new GuardedMemory<byte>((int)plan.WorkspaceBytes);

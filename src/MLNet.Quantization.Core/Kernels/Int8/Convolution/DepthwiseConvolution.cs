@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace MLNet.Quantization.Kernels;
@@ -18,25 +17,30 @@ internal sealed unsafe class DepthwiseConvolution
     private readonly AlignedBuffer _weights, _constants;
     private readonly PixelSource _source;
     private readonly int _channels, _bits, _blockChannels, _blocks, _taps, _outputZeroPoint;
+
+    /// <summary>Pixels that fill a vector; 1 where a pixel does, or none fit evenly.</summary>
+    private readonly int _repeat = 1;
     private readonly float _low, _high;
 
     /// <param name="weights">s8 [channels, window], window taps of at most 33,000.</param>
     /// <param name="channels">Channels.</param>
     /// <param name="source">What is read.</param>
     /// <param name="output">What comes out, its bias and multipliers by channel.</param>
+    /// <param name="stride">Of the windows along the width.</param>
     /// <param name="bits">Width of the widest vectors to use; those of the INT8 kernel.</param>
-    public DepthwiseConvolution(ReadOnlySpan<sbyte> weights, int channels, PixelSource source, CodeOutput output, int bits = MostBits)
+    public DepthwiseConvolution(ReadOnlySpan<sbyte> weights, int channels, PixelSource source, CodeOutput output, int stride, int bits = MostBits)
     {
         _channels = channels;
         _source = source;
         _taps = weights.Length / channels;
-        _bits = Bits(bits, channels);
+        _bits = Bits(bits, channels, stride);
         _blockChannels = Math.Max(1, _bits / 16);
+        if (stride == 1 && _blockChannels > channels && _blockChannels % channels == 0) _repeat = _blockChannels / channels;
         _blocks = (channels + _blockChannels - 1) / _blockChannels;
         (_outputZeroPoint, _low, _high) = (output.ZeroPoint, output.ClampMin - output.ZeroPoint, output.ClampMax - output.ZeroPoint);
         _weights = new AlignedBuffer((long)_blocks * BlockWeights * sizeof(short));
         _constants = new AlignedBuffer((long)_blocks * 2 * BlockConstants * sizeof(int));
-        for (int c = 0; c < channels; c++) Place(c, weights.Slice(c * _taps, _taps), output);
+        for (int c = 0; c < channels * _repeat; c++) Place(c, weights.Slice(c % channels * _taps, _taps), output);
     }
 
     private int Pairs => (_taps + 1) / 2;
@@ -74,10 +78,11 @@ internal sealed unsafe class DepthwiseConvolution
         GC.KeepAlive(plan);
     }
 
-    /// <summary>No wider than the channels need.</summary>
-    private static int Bits(int most, int channels)
+    /// <summary>No wider than a pixel, unless several fill a vector.</summary>
+    private static int Bits(int most, int channels, int stride)
     {
-        if (DepthLanes512.IsSupported && most >= 512 && channels > DepthLanes256.Channels) return 512;
+        bool wide = channels > DepthLanes256.Channels || stride == 1 && DepthLanes512.Channels % channels == 0;
+        if (DepthLanes512.IsSupported && most >= 512 && wide) return 512;
         if (DepthLanes256.IsSupported && most >= 256) return 256;
         return DepthLanesArm.IsSupported && most >= 128 ? 128 : 0;
     }
@@ -94,8 +99,8 @@ internal sealed unsafe class DepthwiseConvolution
         }
         var offsets = (int*)_constants.Pointer + (block * 2 * BlockConstants);
         int place = (half * halfChannels) + lane;
-        offsets[place] = unchecked((output.Bias.Length == 0 ? 0 : output.Bias[channel]) - (_source.Parameters.ZeroPoint * sum));
-        ((float*)offsets)[BlockConstants + place] = output.Multipliers[channel];
+        offsets[place] = unchecked((output.Bias.Length == 0 ? 0 : output.Bias[channel % _channels]) - (_source.Parameters.ZeroPoint * sum));
+        ((float*)offsets)[BlockConstants + place] = output.Multipliers[channel % _channels];
     }
 
     private struct Body(Plan plan, byte* input, byte* output, byte* scratch) : IParallelBody
@@ -117,6 +122,7 @@ internal sealed unsafe class DepthwiseConvolution
 
         public Plan(DepthwiseConvolution owner, ConvolutionShape shape)
         {
+            if (owner._repeat > 1 && shape.Strides.Width != 1) throw new ArgumentException("The windows move by another number of pixels than was said.", nameof(shape));
             if (shape.Output.Depth > 1 || shape.Window.Depth > 1) throw new ArgumentException("Over two spatial axes at most.", nameof(shape));
             _owner = owner;
             Shape = shape;
@@ -167,16 +173,16 @@ internal sealed unsafe class DepthwiseConvolution
                 switch (_owner._bits)
                 {
                     case 512:
-                        _owner.Line<DepthLanes512, Vector512<short>, Vector512<int>>(this, pixels, to);
+                        _owner.Line<DepthLanes512, Vector512<short>, Vector512<short>, Vector512<int>>(this, pixels, to);
                         break;
                     case 256:
-                        _owner.Line<DepthLanes256, Vector256<short>, Vector256<int>>(this, pixels, to);
+                        _owner.Line<DepthLanes256, Vector256<short>, Vector256<short>, Vector256<int>>(this, pixels, to);
                         break;
                     case 128:
-                        _owner.Line<DepthLanesArm, Vector128<short>, Vector128<int>>(this, pixels, to);
+                        _owner.Line<DepthLanesArm, Vector128<short>, Vector128<short>, Vector128<int>>(this, pixels, to);
                         break;
                     default:
-                        _owner.Line<DepthLanesScalar, short, int>(this, pixels, to);
+                        _owner.Line<DepthLanesScalar, short, (short, short), int>(this, pixels, to);
                         break;
                 }
             }
@@ -199,56 +205,36 @@ internal sealed unsafe class DepthwiseConvolution
         }
     }
 
-    private void Line<TLanes, TWords, TSums>(Plan plan, short* pixels, byte* to) where TLanes : IDepthLanes<TWords, TSums> where TWords : unmanaged where TSums : unmanaged
+    /// <summary>
+    /// One line of output pixels. Where windows move by one pixel and some pixels fill a vector, the line is taken as pixels of as many
+    /// channels, their weights repeated.
+    /// </summary>
+    private void Line<TLanes, TWords, TWeights, TSums>(Plan plan, short* pixels, byte* to)
+        where TLanes : IDepthLanes<TWords, TWeights, TSums> where TWords : unmanaged where TWeights : unmanaged where TSums : unmanaged
     {
+        int repeat = _repeat, elements = _channels * repeat, width = plan.Shape.Output.Width / repeat;
+        long step = (long)plan.Shape.Strides.Width * elements;
         for (int block = 0; block < _blocks; block++)
         {
             var constants = (int*)_constants.Pointer + (block * 2 * BlockConstants);
-            var stage = new DepthStage { Offsets = constants, Scales = (float*)(constants + BlockConstants), Low = _low, High = _high, ZeroPoint = _outputZeroPoint };
+            var t = new DepthBlock
+            {
+                Offsets = plan.TapOffsets,
+                Taps = _taps,
+                Weights = (short*)_weights.Pointer + (block * BlockWeights),
+                Stage = new() { Offsets = constants, Scales = (float*)(constants + BlockConstants), Low = _low, High = _high, ZeroPoint = _outputZeroPoint },
+            };
             int channel = block * _blockChannels;
-            Block<TLanes, TWords, TSums>(
-                pixels + channel, (long)plan.Shape.Strides.Width * _channels, plan.Shape.Output.Width, plan.TapOffsets, Pairs, (short*)_weights.Pointer + (block * BlockWeights), stage,
-                to + channel, _channels, Math.Min(_blockChannels, _channels - channel));
+            Pixels<TLanes, TWords, TWeights, TSums>(t, pixels + channel, step, width, to + channel, elements, Math.Min(_blockChannels, elements - channel));
+            int rest = plan.Shape.Output.Width - (width * repeat);
+            if (rest > 0) Pixels<TLanes, TWords, TWeights, TSums>(t, pixels + (width * step), step, 1, to + ((long)width * elements), elements, rest * _channels);
         }
     }
 
-    /// <summary>One line of one block of channels, two pixels at a time so that they share the weights.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    [SkipLocalsInit]
-    private static void Block<TLanes, TWords, TSums>(
-        short* pixels, long step, int width, long* offsets, int pairs, short* weights, in DepthStage stage, byte* to, long toStep, int channels)
-        where TLanes : IDepthLanes<TWords, TSums> where TWords : unmanaged where TSums : unmanaged
+    private static void Pixels<TLanes, TWords, TWeights, TSums>(in DepthBlock t, short* pixels, long step, int width, byte* to, long toStep, int channels)
+        where TLanes : IDepthLanes<TWords, TWeights, TSums> where TWords : unmanaged where TWeights : unmanaged where TSums : unmanaged
     {
-        byte* tail = stackalloc byte[64];
-        int half = Math.Max(2, TLanes.Channels);
-        var constants = stage;
-        for (int x = 0; x < width; x += 2)
-        {
-            bool two = x + 1 < width;
-            short* p = pixels + (x * step), q = two ? p + step : p;
-            TSums lower = default, upper = default, lower2 = default, upper2 = default;
-            short* w = weights;
-            for (int i = 0; i < 2 * pairs; i += 2, w += 2 * half)
-            {
-                long first = offsets[i], second = offsets[i + 1];
-                TWords a = TLanes.Load(p + first), b = TLanes.Load(p + second), c = TLanes.Load(q + first), d = TLanes.Load(q + second);
-                lower = TLanes.AddLower(lower, a, b, w);
-                upper = TLanes.AddUpper(upper, a, b, w + half);
-                lower2 = TLanes.AddLower(lower2, c, d, w);
-                upper2 = TLanes.AddUpper(upper2, c, d, w + half);
-            }
-            byte* at = to + (x * toStep);
-            if (channels == TLanes.Channels)
-            {
-                TLanes.StoreCodes(lower, upper, constants, at);
-                if (two) TLanes.StoreCodes(lower2, upper2, constants, at + toStep);
-                continue;
-            }
-            TLanes.StoreCodes(lower, upper, constants, tail);
-            Unsafe.CopyBlockUnaligned(at, tail, (uint)channels);
-            if (!two) continue;
-            TLanes.StoreCodes(lower2, upper2, constants, tail);
-            Unsafe.CopyBlockUnaligned(at + toStep, tail, (uint)channels);
-        }
+        if (t.Taps == 9) DepthLoops.Nine<TLanes, TWords, TWeights, TSums>(t, pixels, step, width, to, toStep, channels);
+        else DepthLoops.Any<TLanes, TWords, TWeights, TSums>(t, pixels, step, width, to, toStep, channels);
     }
 }

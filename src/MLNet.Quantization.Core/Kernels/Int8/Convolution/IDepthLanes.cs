@@ -10,8 +10,9 @@ namespace MLNet.Quantization.Kernels;
 /// words are zipped, so that sums come in two halves, the lower having channels 0 to 3 of every eight, the upper 4 to 7.
 /// </summary>
 /// <typeparam name="TWords">One tap of <see cref="Channels"/> channels, int16.</typeparam>
+/// <typeparam name="TWeights">Weights of half the channels for two taps, int16.</typeparam>
 /// <typeparam name="TSums">Sums of half the channels, int32.</typeparam>
-internal unsafe interface IDepthLanes<TWords, TSums> where TWords : unmanaged where TSums : unmanaged
+internal unsafe interface IDepthLanes<TWords, TWeights, TSums> where TWords : unmanaged where TWeights : unmanaged where TSums : unmanaged
 {
     static abstract bool IsSupported { get; }
 
@@ -19,10 +20,15 @@ internal unsafe interface IDepthLanes<TWords, TSums> where TWords : unmanaged wh
 
     static abstract TWords Load(short* words);
 
-    /// <summary>Adds a · w[.., 0] + b · w[.., 1] of the lower half of the channels.</summary>
-    static abstract TSums AddLower(TSums sums, TWords a, TWords b, short* weights);
+    /// <summary>[channel of the half][tap of the two].</summary>
+    static abstract TWeights LoadWeights(short* weights);
 
-    static abstract TSums AddUpper(TSums sums, TWords a, TWords b, short* weights);
+    /// <summary>Adds a · w[.., 0] + b · w[.., 1] of the lower half of the channels.</summary>
+    static abstract TSums AddLower(TSums sums, TWords a, TWords b, TWeights weights);
+
+    static abstract TSums AddUpper(TSums sums, TWords a, TWords b, TWeights weights);
+
+    static abstract TSums Sum(TSums a, TSums b);
 
     /// <summary>The formula of <see cref="NaiveInt8.Requantize"/> for all channels, whose codes are stored in order.</summary>
     static abstract void StoreCodes(TSums lower, TSums upper, in DepthStage stage, byte* to);
@@ -37,7 +43,7 @@ internal unsafe struct DepthStage
     public int ZeroPoint;
 }
 
-internal readonly unsafe struct DepthLanes512 : IDepthLanes<Vector512<short>, Vector512<int>>
+internal readonly unsafe struct DepthLanes512 : IDepthLanes<Vector512<short>, Vector512<short>, Vector512<int>>
 {
     public static bool IsSupported => Avx512BW.IsSupported;
 
@@ -47,12 +53,18 @@ internal readonly unsafe struct DepthLanes512 : IDepthLanes<Vector512<short>, Ve
     public static Vector512<short> Load(short* words) => Vector512.Load(words);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> AddLower(Vector512<int> sums, Vector512<short> a, Vector512<short> b, short* weights) =>
-        sums + Avx512BW.MultiplyAddAdjacent(Avx512BW.UnpackLow(a, b), Vector512.Load(weights));
+    public static Vector512<short> LoadWeights(short* weights) => Vector512.Load(weights);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> AddUpper(Vector512<int> sums, Vector512<short> a, Vector512<short> b, short* weights) =>
-        sums + Avx512BW.MultiplyAddAdjacent(Avx512BW.UnpackHigh(a, b), Vector512.Load(weights));
+    public static Vector512<int> AddLower(Vector512<int> sums, Vector512<short> a, Vector512<short> b, Vector512<short> weights) =>
+        sums + Avx512BW.MultiplyAddAdjacent(Avx512BW.UnpackLow(a, b), weights);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> AddUpper(Vector512<int> sums, Vector512<short> a, Vector512<short> b, Vector512<short> weights) =>
+        sums + Avx512BW.MultiplyAddAdjacent(Avx512BW.UnpackHigh(a, b), weights);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> Sum(Vector512<int> a, Vector512<int> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreCodes(Vector512<int> lower, Vector512<int> upper, in DepthStage stage, byte* to)
@@ -71,7 +83,7 @@ internal readonly unsafe struct DepthLanes512 : IDepthLanes<Vector512<short>, Ve
     }
 }
 
-internal readonly unsafe struct DepthLanes256 : IDepthLanes<Vector256<short>, Vector256<int>>
+internal readonly unsafe struct DepthLanes256 : IDepthLanes<Vector256<short>, Vector256<short>, Vector256<int>>
 {
     public static bool IsSupported => Avx2.IsSupported;
 
@@ -81,12 +93,18 @@ internal readonly unsafe struct DepthLanes256 : IDepthLanes<Vector256<short>, Ve
     public static Vector256<short> Load(short* words) => Vector256.Load(words);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> AddLower(Vector256<int> sums, Vector256<short> a, Vector256<short> b, short* weights) =>
-        sums + Avx2.MultiplyAddAdjacent(Avx2.UnpackLow(a, b), Vector256.Load(weights));
+    public static Vector256<short> LoadWeights(short* weights) => Vector256.Load(weights);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> AddUpper(Vector256<int> sums, Vector256<short> a, Vector256<short> b, short* weights) =>
-        sums + Avx2.MultiplyAddAdjacent(Avx2.UnpackHigh(a, b), Vector256.Load(weights));
+    public static Vector256<int> AddLower(Vector256<int> sums, Vector256<short> a, Vector256<short> b, Vector256<short> weights) =>
+        sums + Avx2.MultiplyAddAdjacent(Avx2.UnpackLow(a, b), weights);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> AddUpper(Vector256<int> sums, Vector256<short> a, Vector256<short> b, Vector256<short> weights) =>
+        sums + Avx2.MultiplyAddAdjacent(Avx2.UnpackHigh(a, b), weights);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> Sum(Vector256<int> a, Vector256<int> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreCodes(Vector256<int> lower, Vector256<int> upper, in DepthStage stage, byte* to)
@@ -104,7 +122,7 @@ internal readonly unsafe struct DepthLanes256 : IDepthLanes<Vector256<short>, Ve
     }
 }
 
-internal readonly unsafe struct DepthLanesArm : IDepthLanes<Vector128<short>, Vector128<int>>
+internal readonly unsafe struct DepthLanesArm : IDepthLanes<Vector128<short>, Vector128<short>, Vector128<int>>
 {
     public static bool IsSupported => AdvSimd.Arm64.IsSupported;
 
@@ -114,19 +132,24 @@ internal readonly unsafe struct DepthLanesArm : IDepthLanes<Vector128<short>, Ve
     public static Vector128<short> Load(short* words) => Vector128.Load(words);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<int> AddLower(Vector128<int> sums, Vector128<short> a, Vector128<short> b, short* weights) => Add(sums, a.GetLower(), b.GetLower(), weights);
+    public static Vector128<short> LoadWeights(short* weights) => Vector128.Load(weights);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<int> AddUpper(Vector128<int> sums, Vector128<short> a, Vector128<short> b, short* weights) => Add(sums, a.GetUpper(), b.GetUpper(), weights);
+    public static Vector128<int> AddLower(Vector128<int> sums, Vector128<short> a, Vector128<short> b, Vector128<short> weights) => Add(sums, a.GetLower(), b.GetLower(), weights);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> AddUpper(Vector128<int> sums, Vector128<short> a, Vector128<short> b, Vector128<short> weights) => Add(sums, a.GetUpper(), b.GetUpper(), weights);
 
     /// <summary>Weights lie zipped, for the instructions that sum neighbours; here they are unzipped.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<int> Add(Vector128<int> sums, Vector64<short> a, Vector64<short> b, short* weights)
+    private static Vector128<int> Add(Vector128<int> sums, Vector64<short> a, Vector64<short> b, Vector128<short> w)
     {
-        var w = Vector128.Load(weights);
         sums = AdvSimd.MultiplyWideningLowerAndAdd(sums, a, AdvSimd.Arm64.UnzipEven(w, w).GetLower());
         return AdvSimd.MultiplyWideningLowerAndAdd(sums, b, AdvSimd.Arm64.UnzipOdd(w, w).GetLower());
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<int> Sum(Vector128<int> a, Vector128<int> b) => a + b;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreCodes(Vector128<int> lower, Vector128<int> upper, in DepthStage stage, byte* to)
@@ -147,7 +170,7 @@ internal readonly unsafe struct DepthLanesArm : IDepthLanes<Vector128<short>, Ve
 }
 
 /// <summary>One channel; there is no upper half.</summary>
-internal readonly unsafe struct DepthLanesScalar : IDepthLanes<short, int>
+internal readonly unsafe struct DepthLanesScalar : IDepthLanes<short, (short First, short Second), int>
 {
     public static bool IsSupported => true;
 
@@ -155,9 +178,13 @@ internal readonly unsafe struct DepthLanesScalar : IDepthLanes<short, int>
 
     public static short Load(short* words) => *words;
 
-    public static int AddLower(int sums, short a, short b, short* weights) => sums + (a * weights[0]) + (b * weights[1]);
+    public static (short First, short Second) LoadWeights(short* weights) => (weights[0], weights[1]);
 
-    public static int AddUpper(int sums, short a, short b, short* weights) => sums;
+    public static int AddLower(int sums, short a, short b, (short First, short Second) weights) => sums + (a * weights.First) + (b * weights.Second);
+
+    public static int AddUpper(int sums, short a, short b, (short First, short Second) weights) => sums;
+
+    public static int Sum(int a, int b) => a + b;
 
     public static void StoreCodes(int lower, int upper, in DepthStage stage, byte* to) =>
         *to = NaiveInt8.Requantize(lower + *stage.Offsets, *stage.Scales, stage.ZeroPoint, stage.Low, stage.High);
