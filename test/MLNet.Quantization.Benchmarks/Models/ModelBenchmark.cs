@@ -71,6 +71,8 @@ internal static class ModelBenchmark
         using var codes = new ModelPeer(model.Quantized.Graph, threads, run, model.Program.OutputType);
         var ours = new Contender("ours", () => run.Execute(null, threads));
         Contender peerFloat = new("ORT FP32", real.Run), peerCodes = new("ORT INT8", codes.Run);
+        // Until the runtime has replaced what it compiled in haste.
+        for (var warm = Stopwatch.StartNew(); warm.ElapsedMilliseconds < 700;) run.Execute(null, threads);
         Timing.Interleave([ours, peerFloat, peerCodes], options.Rounds, options.Seconds, threads > 1 ? PeerSpinMilliseconds : 0);
         return new(
             name, "static", batch, threads, ours.Median * 1e6, peerFloat.Median * 1e6, peerCodes.Median * 1e6, Timing.Ratio(peerFloat, ours), Timing.Ratio(peerCodes, ours),

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace MLNet.Quantization.Kernels;
 
@@ -71,7 +72,11 @@ internal static unsafe class ActivationRows
     private static void Widen(byte* from, byte flip, short* to, long k)
     {
         long i = 0;
-        if (Vector256.IsHardwareAccelerated)
+        if (Avx512BW.IsSupported)
+        {
+            for (; i <= k - 32; i += 32) Avx512BW.ConvertToVector512Int16(Vector256.Load(from + i) ^ Vector256.Create(flip)).Store(to + i);
+        }
+        else if (Vector256.IsHardwareAccelerated)
         {
             for (; i <= k - 32; i += 32)
             {

@@ -166,27 +166,26 @@ internal sealed unsafe class DepthwiseConvolution
             int line = chunk * _lines, lines = Math.Min(_lines, Shape.Output.Height - line), first = line * Shape.Strides.Height;
             int copied = ((lines - 1) * Shape.Strides.Height) + ((Shape.Window.Height - 1) * Shape.Dilations.Height) + 1;
             for (int i = 0; i < copied; i++) _copy.CopyLine(image, first + i, scratch + (i * _copy.LineBytes), scratch + _copy.BytesOf(copied), _owner._source.Parameters.ZeroPoint);
-            for (int i = 0; i < lines; i++)
+            byte* to = output + ((long)line * Shape.Output.Width * Shape.Channels);
+            switch (_owner._bits)
             {
-                var pixels = (short*)(scratch + (i * Shape.Strides.Height * _copy.LineBytes));
-                byte* to = output + ((long)(line + i) * Shape.Output.Width * Shape.Channels);
-                switch (_owner._bits)
-                {
-                    case 512:
-                        _owner.Line<DepthLanes512, Vector512<short>, Vector512<short>, Vector512<int>>(this, pixels, to);
-                        break;
-                    case 256:
-                        _owner.Line<DepthLanes256, Vector256<short>, Vector256<short>, Vector256<int>>(this, pixels, to);
-                        break;
-                    case 128:
-                        _owner.Line<DepthLanesArm, Vector128<short>, Vector128<short>, Vector128<int>>(this, pixels, to);
-                        break;
-                    default:
-                        _owner.Line<DepthLanesScalar, short, (short, short), int>(this, pixels, to);
-                        break;
-                }
+                case 512:
+                    _owner.Lines<DepthLanes512, Vector512<short>, Vector512<short>, Vector512<int>>(this, (short*)scratch, lines, to);
+                    break;
+                case 256:
+                    _owner.Lines<DepthLanes256, Vector256<short>, Vector256<short>, Vector256<int>>(this, (short*)scratch, lines, to);
+                    break;
+                case 128:
+                    _owner.Lines<DepthLanesArm, Vector128<short>, Vector128<short>, Vector128<int>>(this, (short*)scratch, lines, to);
+                    break;
+                default:
+                    _owner.Lines<DepthLanesScalar, short, (short, short), int>(this, (short*)scratch, lines, to);
+                    break;
             }
         }
+
+        /// <summary>Words from one line of windows to the next.</summary>
+        public long LineStep => Shape.Strides.Height * _copy.LineBytes / sizeof(short);
 
         /// <summary>Words from a window's first pixel to each tap; an odd last tap comes twice, the second time with weights of 0.</summary>
         public long* TapOffsets => (long*)_offsets.Pointer;
@@ -206,35 +205,50 @@ internal sealed unsafe class DepthwiseConvolution
     }
 
     /// <summary>
-    /// One line of output pixels. Where windows move by one pixel and some pixels fill a vector, the line is taken as pixels of as many
-    /// channels, their weights repeated.
+    /// Lines of output pixels, block of channels by block. Where windows move by one pixel and some pixels fill a vector, a line is taken as
+    /// pixels of as many channels, their weights repeated.
     /// </summary>
-    private void Line<TLanes, TWords, TWeights, TSums>(Plan plan, short* pixels, byte* to)
+    private void Lines<TLanes, TWords, TWeights, TSums>(Plan plan, short* pixels, int lines, byte* to)
         where TLanes : IDepthLanes<TWords, TWeights, TSums> where TWords : unmanaged where TWeights : unmanaged where TSums : unmanaged
     {
-        int repeat = _repeat, elements = _channels * repeat, width = plan.Shape.Output.Width / repeat;
-        long step = (long)plan.Shape.Strides.Width * elements;
+        int elements = _channels * _repeat, width = plan.Shape.Output.Width / _repeat, rest = plan.Shape.Output.Width - (width * _repeat);
         for (int block = 0; block < _blocks; block++)
         {
             var constants = (int*)_constants.Pointer + (block * 2 * BlockConstants);
+            int channel = block * _blockChannels;
             var t = new DepthBlock
             {
                 Offsets = plan.TapOffsets,
                 Taps = _taps,
                 Weights = (short*)_weights.Pointer + (block * BlockWeights),
                 Stage = new() { Offsets = constants, Scales = (float*)(constants + BlockConstants), Low = _low, High = _high, ZeroPoint = _outputZeroPoint },
+                Lines = lines,
+                Width = width,
+                Step = (long)plan.Shape.Strides.Width * elements,
+                LineStep = plan.LineStep,
+                CodeStep = elements,
+                LineCodes = (long)plan.Shape.Output.Width * _channels,
+                Channels = Math.Min(_blockChannels, elements - channel),
             };
-            int channel = block * _blockChannels;
-            Pixels<TLanes, TWords, TWeights, TSums>(t, pixels + channel, step, width, to + channel, elements, Math.Min(_blockChannels, elements - channel));
-            int rest = plan.Shape.Output.Width - (width * repeat);
-            if (rest > 0) Pixels<TLanes, TWords, TWeights, TSums>(t, pixels + (width * step), step, 1, to + ((long)width * elements), elements, rest * _channels);
+            if (width > 0) Pixels<TLanes, TWords, TWeights, TSums>(t, pixels + channel, to + channel);
+            if (rest == 0) continue;
+            t.Width = 1;
+            t.Channels = rest * _channels;
+            Pixels<TLanes, TWords, TWeights, TSums>(t, pixels + (width * t.Step), to + ((long)width * elements));
         }
     }
 
-    private static void Pixels<TLanes, TWords, TWeights, TSums>(in DepthBlock t, short* pixels, long step, int width, byte* to, long toStep, int channels)
+    private static void Pixels<TLanes, TWords, TWeights, TSums>(in DepthBlock t, short* pixels, byte* to)
         where TLanes : IDepthLanes<TWords, TWeights, TSums> where TWords : unmanaged where TWeights : unmanaged where TSums : unmanaged
     {
-        if (t.Taps == 9) DepthLoops.Nine<TLanes, TWords, TWeights, TSums>(t, pixels, step, width, to, toStep, channels);
-        else DepthLoops.Any<TLanes, TWords, TWeights, TSums>(t, pixels, step, width, to, toStep, channels);
+        if (t.Channels == TLanes.Channels) Pixels<WholeBlock, TLanes, TWords, TWeights, TSums>(t, pixels, to);
+        else Pixels<PartOfBlock, TLanes, TWords, TWeights, TSums>(t, pixels, to);
+    }
+
+    private static void Pixels<TPart, TLanes, TWords, TWeights, TSums>(in DepthBlock t, short* pixels, byte* to)
+        where TPart : IBlockPart where TLanes : IDepthLanes<TWords, TWeights, TSums> where TWords : unmanaged where TWeights : unmanaged where TSums : unmanaged
+    {
+        if (t.Taps == 9) DepthLoops.Nine<TPart, TLanes, TWords, TWeights, TSums>(t, pixels, to);
+        else DepthLoops.Any<TPart, TLanes, TWords, TWeights, TSums>(t, pixels, to);
     }
 }
