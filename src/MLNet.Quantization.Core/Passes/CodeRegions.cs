@@ -42,13 +42,18 @@ internal sealed class CodeRegions
         foreach (string value in Values) _groups[value] = value;
         foreach (var node in graph.Nodes.Reverse())
             if (Movement.Is(node) && DataOf(node).All(_following.Contains) && _groups.TryGetValue(node.Outputs[0], out string? group))
+            {
+                // Other tools compute a layer in INT8 only where its own result is quantized, not what is made of it.
+                _coded.Add(node);
+                Values.UnionWith(DataOf(node));
                 foreach (string value in DataOf(node)) Join(value, group);
+            }
     }
 
     /// <summary>The values to quantize.</summary>
     public HashSet<string> Values { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>True where the node is no layer and reads codes.</summary>
+    /// <summary>True where the node is no layer and reads codes, or moves them.</summary>
     public bool IsCoded(Node node) => _coded.Contains(node);
 
     /// <summary>The activations that a node computes with.</summary>

@@ -131,6 +131,9 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
     /// <summary>A convolution at fixed extents. Immutable.</summary>
     internal sealed class Plan
     {
+        /// <summary>A copy below which one thread is quicker than waking a second.</summary>
+        private const int AloneBytes = 96 << 10;
+
         private readonly Int8Convolution _owner;
         private readonly ConvolutionGrid _grid;
         private readonly AlignedBuffer _jumps;
@@ -149,7 +152,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
             OutputBytes = (long)shape.Output.Count * shape.Outputs * owner.OutputBytes;
             _grid = ConvolutionGrid.For(shape, owner._products[0].Weights, owner._inPlace ? InputBytes : Copy.Bytes);
             Chunks = _grid.Chunks * shape.Groups;
-            LineChunks = Math.Min(Copy.Lines, WorkerPool.LaneCount);
+            LineChunks = Copy.Bytes < AloneBytes ? 1 : Math.Min(Copy.Lines, WorkerPool.LaneCount);
             CopyLanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images));
             WorkspaceBytes = owner._inPlace ? 0 : AlignedBuffer.Alignment
                 + Math.Max(CopyLanes * (Copy.Bytes + Copy.ScratchBytes), Copy.Bytes + (WorkerPool.LaneCount * Copy.ScratchBytes));

@@ -71,6 +71,11 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
         {
             long plane = (long)shape.Input.Depth * shape.Input.Height * shape.Input.Width, at = (long)inputLine * shape.Input.Width;
             byte* rows = image + at;
+            if (channels == 1 && pixelStride == 1 && direct && source.Form == PixelForm.FloatChannelsFirst)
+            {
+                Quantizer.Quantize(new ReadOnlySpan<float>((float*)image + at, pixels), source.Parameters, new Span<byte>(to, pixels));
+                return;
+            }
             if (source.Form == PixelForm.FloatChannelsFirst)
             {
                 rows = scratch;
