@@ -16,18 +16,21 @@ internal abstract class GlobalPool : Operator
         return [new(ElementType.Float, new(dims))];
     }
 
-    public override Step Prepare(PrepareContext context) => new PoolStep(this);
+    public override Step Prepare(PrepareContext context) => new PoolStep(PoolOf(context));
 
-    protected abstract float Pool(ReadOnlySpan<float> plane);
+    protected delegate float PlanePool(ReadOnlySpan<float> plane);
 
-    private sealed class PoolStep(GlobalPool owner) : Step
+    /// <summary>The function with the node's parameters.</summary>
+    protected abstract PlanePool PoolOf(OpContext context);
+
+    private sealed class PoolStep(PlanePool pool) : Step
     {
         public override void Run(in StepContext context)
         {
             var x = context.Input<float>(0);
             var y = context.Output<float>(0);
             int plane = y.Length == 0 ? 0 : x.Length / y.Length;
-            for (int i = 0; i < y.Length; i++) y[i] = owner.Pool(x.Slice(i * plane, plane));
+            for (int i = 0; i < y.Length; i++) y[i] = pool(x.Slice(i * plane, plane));
         }
     }
 }
@@ -37,7 +40,7 @@ internal sealed class GlobalAveragePool : GlobalPool
 {
     public override string OpType => "GlobalAveragePool";
 
-    protected override float Pool(ReadOnlySpan<float> plane) => FloatReductions.Sum(plane) / plane.Length;
+    protected override PlanePool PoolOf(OpContext context) => plane => FloatReductions.Sum(plane) / plane.Length;
 }
 
 /// <summary>The maximum.</summary>
@@ -45,5 +48,5 @@ internal sealed class GlobalMaxPool : GlobalPool
 {
     public override string OpType => "GlobalMaxPool";
 
-    protected override float Pool(ReadOnlySpan<float> plane) => FloatReductions.Max(plane);
+    protected override PlanePool PoolOf(OpContext context) => plane => FloatReductions.Max(plane);
 }

@@ -47,7 +47,7 @@ internal static class ConformanceRunner
     /// </summary>
     private static ModelGraph WithConstantShapes(ModelGraph graph, ref Tensor[] inputs)
     {
-        var shapes = graph.Nodes.Where(n => n.OpType is "Reshape" or "Slice" or "Squeeze" or "Unsqueeze").SelectMany(n => n.Inputs.Skip(1)).ToHashSet(StringComparer.Ordinal);
+        var shapes = graph.Nodes.Where(n => n.OpType is "Pad" or "Reshape" or "Resize" or "Slice" or "Squeeze" or "Unsqueeze" or "Upsample").SelectMany(n => n.Inputs.Skip(1)).ToHashSet(StringComparer.Ordinal);
         if (inputs.Length != graph.Inputs.Length || !graph.Inputs.Any(i => shapes.Contains(i.Name))) return graph;
         var constants = graph.Initializers;
         for (int i = 0; i < inputs.Length; i++)

@@ -14,9 +14,9 @@ public class ConformanceTests
     /// <summary>Operators that the engine is meant to have.</summary>
     public static IEnumerable<string> Operators =>
     [
-        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Identity", "If",
-        "LeakyRelu", "LogSoftmax", "MatMul", "MatMulInteger", "MaxPool", "Mul", "QLinearMatMul", "QuantizeLinear", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax",
-        "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "Identity", "If", "InstanceNormalization",
+        "LRN", "LeakyRelu", "LogSoftmax", "LpPool", "MatMul", "MatMulInteger", "MaxPool", "Mul", "Pad", "QLinearMatMul", "QuantizeLinear", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Softmax", "SpaceToDepth",
+        "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Upsample",
     ];
 
     public TestContext TestContext { get; set; } = null!;
