@@ -31,9 +31,12 @@ internal sealed class PreparedModel
         var graph = GraphOrder.Verify(source with { Nodes = GraphOrder.Sort(source) });
         graph = RemoveIdentity.Apply(FoldConstants.Apply(graph));
         graph = RaiseOpset.Apply(graph, GraphInference.Infer(graph));
-        graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
-        graph = FoldNormalization.Apply(graph);
+        // Extents of 1 must not be taken for equal to a batch that is only baked in.
         if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);
+        graph = SimplifyMovement.Apply(graph, GraphInference.Infer(graph));
+        graph = LookUpOneHot.Apply(graph, GraphInference.Infer(graph));
+        graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
+        graph = FoldNormalization.Apply(SwapSqueeze.Apply(graph));
         GraphInference.Infer(graph);
         return new(graph);
     }
