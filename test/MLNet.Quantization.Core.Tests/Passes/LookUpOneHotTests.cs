@@ -1,9 +1,9 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Onnx;
 using MLNet.Quantization.Ops;
 using MLNet.Quantization.Passes;
-using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 using Tensor = MLNet.Quantization.Graph.Tensor;
 
 namespace MLNet.Quantization.Tests.Passes;
