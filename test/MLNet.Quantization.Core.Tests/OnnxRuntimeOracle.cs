@@ -25,12 +25,15 @@ internal sealed class OnnxRuntimeOracle : IDisposable
         _outputs = [.. graph.Outputs.Select(o => o.Name)];
     }
 
-    /// <param name="inputs">Name, values and extents.</param>
+    /// <param name="inputs">Name, values and extents; of a model that takes int32, whole numbers.</param>
     /// <returns>The values of each output.</returns>
     public float[][] Score(params ReadOnlySpan<(string Name, float[] Values, int[] Dims)> inputs)
     {
         var values = new List<NamedOnnxValue>();
-        foreach (var (name, data, dims) in inputs) values.Add(NamedOnnxValue.CreateFromTensor(name, new DenseTensor<float>(data, dims)));
+        foreach (var (name, data, dims) in inputs)
+            values.Add(
+                _session.InputMetadata[name].ElementType == typeof(int)
+                    ? NamedOnnxValue.CreateFromTensor(name, new DenseTensor<int>(Array.ConvertAll(data, x => (int)x), dims)) : NamedOnnxValue.CreateFromTensor(name, new DenseTensor<float>(data, dims)));
         using var results = _session.Run(values, _outputs);
         return [.. results.Select(r => r.AsTensor<float>().ToArray())];
     }

@@ -38,7 +38,10 @@ internal sealed class ModelCase
         return run;
     }
 
-    private static IEnumerable<int[]> ShapesOf(ModelGraph graph, int batch) => graph.Inputs.Select(i => i.Shape!.Select(d => d.IsKnown ? (int)d.Value : batch).ToArray());
+    private static IEnumerable<int[]> ShapesOf(ModelGraph graph, int batch) => graph.Inputs.Select(i => i.Shape!.Select((d, axis) => d.IsKnown ? (int)d.Value : OpenExtent(axis, batch)).ToArray());
+
+    /// <summary>What is open beside the batch is the size of a text line.</summary>
+    private static int OpenExtent(int axis, int batch) => axis switch { 2 => 48, 3 => 192, _ => batch };
 
     private static void Fill(ModelGraph graph, ProgramRun run, int seed)
     {

@@ -14,9 +14,12 @@ public class ConformanceTests
     /// <summary>Operators that the engine is meant to have.</summary>
     public static IEnumerable<string> Operators =>
     [
-        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "Identity", "If", "InstanceNormalization",
-        "LRN", "LeakyRelu", "LogSoftmax", "LpPool", "MatMul", "MatMulInteger", "MaxPool", "Mul", "Pad", "QLinearMatMul", "QuantizeLinear", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Softmax", "SpaceToDepth",
-        "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze", "Upsample",
+        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "DepthToSpace", "DequantizeLinear", "Div", "Dropout",
+        "DynamicQuantizeLinear", "Equal", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
+        "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "If", "InstanceNormalization", "LRN", "LeakyRelu", "Less", "LessOrEqual", "LogSoftmax",
+        "LpPool", "MatMul", "MatMulInteger", "Max", "MaxPool", "Min", "Mul", "Pad", "QLinearMatMul", "QuantizeLinear", "Reciprocal", "ReduceMax", "ReduceMean",
+        "ReduceSum", "Relu", "Reshape", "Resize", "Shape", "Sigmoid", "Slice", "Softmax", "SpaceToDepth", "Sqrt", "Squeeze", "Sub", "Tanh", "Transpose",
+        "Unsqueeze", "Upsample",
     ];
 
     public TestContext TestContext { get; set; } = null!;

@@ -1,4 +1,5 @@
 using MLNet.Quantization.Execution;
+using MLNet.Quantization.Graph;
 using MLNet.Quantization.Onnx;
 using MLNet.Quantization.Ops;
 using MLNet.Quantization.Pipeline;
@@ -21,6 +22,9 @@ public sealed class FloatModelTests
     [DataRow("mnist_cntk_cnn")]
     [DataRow("resnet8_cifar10")]
     [DataRow("kws_dscnn")]
+    [DataRow("squeezenet1_1_imagenet")]
+    [DataRow("ultraface_rfb320")]
+    [DataRow("ppocr_cls_mobilenetv3")]
     [DataRow("vit_ibp_3_3_8_cifar10")]
     [DataRow("g2p_en_lstm")]
     [DataRow("magika_v3_3")]
@@ -39,15 +43,16 @@ public sealed class FloatModelTests
         var program = Program.Compile(PreparedModel.Prepare(source).Graph);
         var input = source.Inputs[0];
         var random = new Random(5);
-        int[] dims = SharedRows.ShapeOf(input, 1);
+        int[] dims = name == "ppocr_cls_mobilenetv3" ? [1, 3, 48, 192] : SharedRows.ShapeOf(input, 1);
         using var oracle = new OnnxRuntimeOracle(source, true);
         double most = 0;
         for (int i = 0; i < 64; i++)
         {
-            float[] x = OneRow(random, OneCount(dims));
+            float[] x = input.Type == ElementType.Int32 ? [.. Enumerable.Range(0, OneCount(dims)).Select(_ => (float)random.Next(257))] : OneRow(random, OneCount(dims));
             float[] expected = oracle.Score((input.Name, x, dims))[0];
             using var run = program.Rent(dims);
-            x.CopyTo(run.Input<float>(0));
+            if (input.Type == ElementType.Int32) Array.ConvertAll(x, v => (int)v).CopyTo(run.Input<int>(0));
+            else x.CopyTo(run.Input<float>(0));
             run.Execute();
             float scale = expected.Max(MathF.Abs);
             most = Math.Max(most, expected.Zip(run.Output<float>(0).ToArray(), (a, b) => MathF.Abs(a - b)).Max() / scale);

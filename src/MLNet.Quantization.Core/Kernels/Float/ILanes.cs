@@ -56,4 +56,7 @@ internal unsafe interface ILanes<TFloats, TInts> where TFloats : unmanaged where
     static abstract TInts ShiftRight(TInts x, int by);
 
     static abstract TFloats ToFloat(TInts x);
+
+    /// <summary>√x, rounded once.</summary>
+    static abstract TFloats SquareRoot(TFloats x);
 }

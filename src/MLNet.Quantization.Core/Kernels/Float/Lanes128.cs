@@ -70,4 +70,7 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>, Vector128<in
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> ToFloat(Vector128<int> x) => Vector128.ConvertToSingle(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> SquareRoot(Vector128<float> x) => Vector128.Sqrt(x);
 }

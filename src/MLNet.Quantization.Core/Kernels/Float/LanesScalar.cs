@@ -72,4 +72,7 @@ internal readonly unsafe struct LanesScalar : ILanes<float, int>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Mask(bool holds) => FromBits(holds ? -1 : 0);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float SquareRoot(float x) => MathF.Sqrt(x);
 }
