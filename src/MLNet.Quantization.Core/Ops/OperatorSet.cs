@@ -19,6 +19,7 @@ internal static class OperatorSet
         new Concat(),
         new Constant(),
         new Conv(),
+        new ConvTranspose(),
         new DepthToSpace(),
         new DequantizeLinear(),
         new Div(),

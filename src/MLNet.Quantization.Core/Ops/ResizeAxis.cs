@@ -18,8 +18,8 @@ internal sealed record ResizeRule(string Coordinates, string Mode, string Neares
     {
         switch (Coordinates)
         {
-            case "half_pixel" or "pytorch_half_pixel" when Coordinates == "half_pixel" || e.Length != 1: return e.Back(o + 0.5) - 0.5;
-            case "pytorch_half_pixel": return -0.5;
+            case "pytorch_half_pixel" when e.Length == 1: return 0;
+            case "half_pixel" or "pytorch_half_pixel": return e.Back(o + 0.5) - 0.5;
             case "half_pixel_symmetric": return (e.Input / 2.0 * (1 - (e.Output / e.Length))) + e.Back(o + 0.5) - 0.5;
             case "align_corners": return e.Length == 1 ? 0 : o * (e.Input - 1) / (e.Length - 1);
             case "tf_half_pixel_for_nn": return e.Back(o + 0.5);

@@ -7,7 +7,7 @@ namespace MLNet.Quantization.Ops;
 /// The window of a convolution or pooling node: kernel, strides, dilations and padding of each spatial axis, resolved against the
 /// extents of an input. ONNX: Conv, ConvTranspose, MaxPool, AveragePool, LpPool.
 /// </summary>
-internal sealed class Window
+internal sealed partial class Window
 {
     private const int MostAxes = 3;
 

@@ -14,7 +14,7 @@ public class ConformanceTests
     /// <summary>Operators that the engine is meant to have.</summary>
     public static IEnumerable<string> Operators =>
     [
-        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "DepthToSpace", "DequantizeLinear", "Div", "Dropout",
+        "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "ConvTranspose", "DepthToSpace", "DequantizeLinear", "Div", "Dropout",
         "DynamicQuantizeLinear", "Equal", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
         "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "If", "InstanceNormalization", "LRN", "LeakyRelu", "Less", "LessOrEqual", "LogSoftmax",
         "LpPool", "MatMul", "MatMulInteger", "Max", "MaxPool", "Min", "Mul", "Pad", "QLinearMatMul", "QuantizeLinear", "Reciprocal", "ReduceMax", "ReduceMean",

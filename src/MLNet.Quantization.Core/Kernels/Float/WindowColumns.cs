@@ -20,6 +20,40 @@ internal static class WindowColumns
         }
     }
 
+    /// <summary>The other way round: adds each element of the columns to the pixel that it would be read from, tap by tap.</summary>
+    /// <param name="s">The extents.</param>
+    /// <param name="columns">[taps, output pixels].</param>
+    /// <param name="plane">[depth, height, width], one channel.</param>
+    public static void Add(ConvolutionShape s, ReadOnlySpan<float> columns, Span<float> plane)
+    {
+        int width = s.Output.Width, lines = s.Output.Depth * s.Output.Height;
+        for (int tap = 0; tap < s.Window.Count; tap++)
+        {
+            int td = tap / (s.Window.Height * s.Window.Width), th = tap / s.Window.Width % s.Window.Height;
+            int start = (tap % s.Window.Width * s.Dilations.Width) - s.Pads.Width;
+            for (int line = 0; line < lines; line++)
+            {
+                int d = (line / s.Output.Height * s.Strides.Depth) + (td * s.Dilations.Depth) - s.Pads.Depth;
+                int h = (line % s.Output.Height * s.Strides.Height) + (th * s.Dilations.Height) - s.Pads.Height;
+                if (d < 0 || d >= s.Input.Depth || h < 0 || h >= s.Input.Height) continue;
+                AddLine(columns.Slice(((tap * lines) + line) * width, width), start, s.Strides.Width, plane.Slice(((d * s.Input.Height) + h) * s.Input.Width, s.Input.Width));
+            }
+        }
+    }
+
+    private static void AddLine(ReadOnlySpan<float> from, int start, int stride, Span<float> line)
+    {
+        int first = start >= 0 ? 0 : (-start + stride - 1) / stride, end = (int)Math.Min(from.Length, Math.Max(0, ((long)line.Length - start + stride - 1) / stride));
+        if (first >= end) return;
+        if (stride == 1)
+        {
+            var to = line.Slice(start + first, end - first);
+            Elementwise.Combine<AddFunction>(from[first..end], to, to);
+            return;
+        }
+        for (int i = first; i < end; i++) line[start + (i * stride)] += from[i];
+    }
+
     private static void FillRow(ConvolutionShape s, ReadOnlySpan<float> plane, int td, int th, int tw, int first, Span<float> row)
     {
         for (int at = 0; at < row.Length;)

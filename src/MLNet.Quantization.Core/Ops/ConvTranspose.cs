@@ -1,0 +1,112 @@
+using System.Runtime.InteropServices;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>
+/// Transposed convolution over one to three spatial axes: x [N, C, ...], w [C, F / group, ...], optional bias [F]; y [N, F, ...]. For each
+/// tap of the kernel one product over the channels, a chain of fused multiply-adds; the taps are added in order, then the bias. float32.
+/// </summary>
+internal sealed class ConvTranspose : Operator
+{
+    public override string OpType => "ConvTranspose";
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        TensorShape? x = context.Input(0, ElementType.Float).Shape, w = context.Input(1, ElementType.Float).Shape;
+        var bias = context.Optional(2) is null ? null : context.Input(2, ElementType.Float).Shape;
+        if (w is { Rank: < 3 }) throw context.Malformed($"the weights have shape {w}, expected [channels, outputs of a group, kernel...]");
+        if (x is null || w is null) return [new(ElementType.Float, (x ?? w) is { } either ? new(new Dimension[either.Rank]) : null)];
+        if (x.Rank != w.Rank) throw context.Malformed($"input {x} and weights {w} differ in rank");
+        var dims = new Dimension[x.Rank];
+        (dims[0], dims[1]) = (x[0], OutputsOf(context, x[1], w, bias));
+        if (w.Skip(2).All(d => d.IsKnown))
+        {
+            var window = Window.Read(context, x.Rank - 2, [.. w.Skip(2).Select(d => checked((int)d.Value))]);
+            for (int i = 2; i < dims.Length; i++) dims[i] = window.TransposedOutput(i - 2, x[i]);
+        }
+        return [new(ElementType.Float, new(dims))];
+    }
+
+    private static Dimension OutputsOf(OpContext context, Dimension channels, TensorShape w, TensorShape? bias)
+    {
+        long groups = context.Attribute("group", 1L);
+        if (groups is < 1 or > int.MaxValue) throw context.Malformed($"group is {groups}");
+        if (channels.IsKnown && w[0].IsKnown && channels != w[0]) throw context.Malformed($"the input has {channels} channels, expected {w[0]}: weights {w}");
+        if (w[0].IsKnown && w[0].Value % groups != 0) throw context.Malformed($"{w[0]} channels do not fall into {groups} groups");
+        Dimension outputs = w[1].IsKnown ? checked(w[1].Value * groups) : Dimension.Unknown;
+        if (bias is { IsKnown: true } && outputs.IsKnown && !(bias.Rank == 1 && bias[0] == outputs)) throw context.Malformed($"the bias has shape {bias}, expected [{outputs}]");
+        return outputs;
+    }
+
+    public override Step Prepare(PrepareContext context) => new TransposeStep(context);
+
+    /// <param name="Shape">Of the convolution whose input is this output: a window's origin is an element of x.</param>
+    /// <param name="Weights">Each group's weights turned to [outputs · taps, channels].</param>
+    /// <param name="TurnedBytes">Workspace of the turned weights, all groups.</param>
+    /// <param name="Lanes">Threads that the workspace has room for.</param>
+    /// <param name="LaneBytes">Workspace of one.</param>
+    private sealed record State(ConvolutionShape Shape, StridedCopy Weights, long TurnedBytes, int Lanes, long LaneBytes)
+    {
+        public int Rows => Shape.GroupChannels * Shape.Window.Count;
+
+        public int Pixels => Shape.Output.Count;
+    }
+
+    private sealed class TransposeStep(OpContext node) : Step
+    {
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
+        {
+            int[] x = inputs[0]!.Dims, w = inputs[1]!.Dims, y = outputs[0]!.Dims;
+            var window = Window.Read(node, w.Length - 2, w[2..]);
+            var before = new int[window.Rank];
+            for (int i = 0; i < before.Length; i++) before[i] = window.ResolveTransposed(i, x[i + 2]).Before;
+            int groups = (int)node.Attribute("group", 1L);
+            var shape = new ConvolutionShape(
+                x[0], y[1], x[1], groups, Extents.Of(y.AsSpan(2)), Extents.Of(window.Kernel), Extents.Of(window.Strides), Extents.Of(window.Dilations), Extents.Of(before, 0), Extents.Of(x.AsSpan(2)));
+            int rows = checked(shape.GroupChannels * shape.Window.Count), pixels = shape.Output.Count, channels = shape.GroupOutputs;
+            long turned = Align(4L * groups * rows * channels), lane = Align(4L * rows * pixels) + FloatGemm.WorkspaceBytes(channels, pixels);
+            int lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * groups));
+            return new(turned + (lanes * lane), new State(shape, StridedCopy.Permute([groups, channels, rows], [0, 2, 1], sizeof(float)), turned, lanes, lane));
+        }
+
+        public override unsafe void Run(in StepContext context)
+        {
+            var state = (State)context.State!;
+            if (context.Outputs[0].Count == 0) return;
+            var bias = context.Inputs.Length > 2 && context.Inputs[2].IsPresent ? context.Input<float>(2) : default;
+            state.Weights.Run(context.Input<byte>(1), context.Workspace[..(context.Inputs[1].Count * sizeof(float))]);
+            fixed (float* x = context.Input<float>(0), b = bias, y = context.Output<float>(0))
+            fixed (byte* work = context.Workspace)
+            {
+                var body = new Body(state, x, (float*)work, b, y, work + state.TurnedBytes);
+                WorkerPool.Run(ref body, state.Shape.Images * state.Shape.Groups, Math.Min(Parallelism.Resolve(context.MaxThreads), state.Lanes));
+            }
+        }
+
+        private static long Align(long bytes) => (bytes + 63) / 64 * 64;
+    }
+
+    /// <summary>A chunk is one group of one image.</summary>
+    private readonly unsafe struct Body(State state, float* x, float* weights, float* bias, float* y, byte* workspace) : IParallelBody
+    {
+        public void Run(int chunk, int lane)
+        {
+            var s = state.Shape;
+            int group = chunk % s.Groups, pixels = state.Pixels, channels = s.GroupOutputs, rows = state.Rows, plane = s.Input.Count;
+            var memory = new Span<byte>(workspace + (lane * state.LaneBytes), checked((int)state.LaneBytes));
+            var product = MemoryMarshal.Cast<byte, float>(memory)[..(rows * pixels)];
+            memory = memory[(((rows * pixels * sizeof(float)) + 63) & -64)..];
+            FloatGemm.MultiplyUnpacked(
+                new(weights + ((long)group * rows * channels), rows * channels), rows, new(x + ((long)chunk * channels * pixels), channels * pixels), channels, pixels, false, default, product, memory, 1);
+            for (int f = 0; f < s.GroupChannels; f++)
+            {
+                var to = new Span<float>(y + (((long)chunk * s.GroupChannels) + f) * plane, plane);
+                to.Clear();
+                WindowColumns.Add(s, product.Slice(f * s.Window.Count * pixels, s.Window.Count * pixels), to);
+                if (bias is not null) Elementwise.Combine<AddFunction>(to, [bias[(group * s.GroupChannels) + f]], to);
+            }
+        }
+    }
+}
