@@ -39,8 +39,10 @@ internal static class SimplifyMovement
         string x = node.Inputs[0], y = node.Outputs[0];
         switch (node.OpType)
         {
-            case "Expand" or "Slice" when SameShape(facts, x, y):
-                return node.OpType == "Expand" || StepsForward(index, node) ? x : null;
+            case "Expand" when SameShape(facts, x, y):
+                return x;
+            case "Slice":
+                return TakesAll(index, facts, node) ? x : null;
             case "Cast" when facts.GetValueOrDefault(x) is { } from && facts.GetValueOrDefault(y) is { } to && from.Type == to.Type && from.Type != ElementType.Undefined:
                 return x;
             case "Concat" when node.Inputs.Length == 1:
@@ -85,8 +87,20 @@ internal static class SimplifyMovement
     private static bool SameShape(IReadOnlyDictionary<string, ValueFact> facts, string a, string b) =>
         facts.GetValueOrDefault(a)?.Shape is { } x && facts.GetValueOrDefault(b)?.Shape is { } y && x.Rank == y.Rank && x.Zip(y).All(p => p.First.SurelyEquals(p.Second));
 
-    private static bool StepsForward(GraphIndex index, Node slice) =>
-        slice.Input(4) is not { } steps || index.Constant(steps) is { } constant && constant.ToInt64s().All(s => s > 0);
+    /// <summary>From 0, by steps of 1, to the end of each axis, or as far as it can reach in a tensor of at most 2³¹ - 1 elements.</summary>
+    private static bool TakesAll(GraphIndex index, IReadOnlyDictionary<string, ValueFact> facts, Node slice)
+    {
+        if (index.Constant(slice.Input(1)) is not { } starts || index.Constant(slice.Input(2)) is not { } ends || facts.GetValueOrDefault(slice.Inputs[0])?.Shape is not { } shape) return false;
+        long[] axes = [.. Enumerable.Range(0, starts.Count).Select(a => (long)a)];
+        if (slice.Input(3) is { } name)
+        {
+            if (index.Constant(name) is not { } given) return false;
+            axes = Array.ConvertAll(given.ToInt64s(), a => a < 0 ? a + shape.Rank : a);
+        }
+        if (slice.Input(4) is { } steps && !(index.Constant(steps) is { } by && by.ToInt64s().All(s => s == 1))) return false;
+        long longest = shape.Where(d => d.IsKnown && d.Value > 0).Aggregate((long)int.MaxValue, (left, d) => left / d.Value);
+        return starts.ToInt64s().All(s => s == 0) && ends.ToInt64s().Zip(axes).All(e => e.First >= (shape[(int)e.Second] is { IsKnown: true } extent ? extent.Value : longest));
+    }
 
     private static long[]? PermOf(Node transpose)
     {

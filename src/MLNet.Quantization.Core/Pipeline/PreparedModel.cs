@@ -34,6 +34,9 @@ internal sealed class PreparedModel
         // Extents of 1 must not be taken for equal to a batch that is only baked in.
         if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);
         graph = SimplifyMovement.Apply(graph, GraphInference.Infer(graph));
+        graph = FuseActivation.Apply(graph, GraphInference.Infer(graph));
+        graph = FuseLayerNormalization.Apply(graph, GraphInference.Infer(graph));
+        graph = SimplifyMovement.Apply(graph, GraphInference.Infer(graph));
         graph = LookUpOneHot.Apply(graph, GraphInference.Infer(graph));
         graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
         graph = FoldNormalization.Apply(SwapSqueeze.Apply(FoldPad.Apply(graph)));

@@ -35,6 +35,8 @@ public class SimplifyMovementTests
     {
         AssertBecomes("Slice Relu", g => g.Add("Slice", "x", g.List(-1), g.List(int.MinValue), g.List(3), g.List(-1)));
         AssertBecomes("Slice Relu", g => g.Add("Slice", "x", g.List(1), g.List(3), g.List(3)));
+        AssertBecomes("Slice Relu", g => g.Add("Slice", "x", g.List(0), g.List(4), g.List(-1)));
+        AssertBecomes("Slice Relu", g => g.Add("Slice", "x", g.List(0), g.List(9), g.List(3), g.List(2)));
         AssertBecomes("Flatten Reshape Relu", g => g.Add("Reshape", g.Add("Flatten", "x"), g.List(0, -1, 5)));
         AssertBecomes("Unsqueeze Transpose Relu", g => Transpose(g, g.Add("Unsqueeze", "x", g.List(-1)), 0, 2, 1, 3, 4));
         AssertBecomes("Transpose Unsqueeze Transpose Relu", g => Transpose(g, g.Add("Unsqueeze", Transpose(g, "x", 0, 2, 1, 3), g.List(0)), 0, 2, 1, 3, 4));
