@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// Removes movement that moves nothing (Reshape, Expand, Slice, Cast, ... to what was there), chains of reshapes that lead back, and pairs
-/// of transposes; makes one of a chain where one does. What makes a graph output stays.
+/// of transposes; makes one of a chain where one does; writes down a shape that is computed but known. What makes a graph output stays.
 /// </summary>
 internal static class SimplifyMovement
 {
@@ -28,6 +28,7 @@ internal static class SimplifyMovement
                 return new GraphPatch(index.Graph).Remove(node).RenameUses(node.Outputs[0], source);
             var patch = new GraphPatch(index.Graph);
             if (Shortened(index, node) is { } shorter) return patch.Replace(node, shorter);
+            if (WithKnownTarget(index, facts, patch, node) is { } known) return patch.Replace(node, known);
             if (Swapped(index, patch, node) is { } swapped) return patch.Replace(node, swapped);
         }
         return null;
@@ -69,6 +70,21 @@ internal static class SimplifyMovement
         // 0 takes the extent of the input, which would be another.
         if (node.OpType != "Reshape" || !IsReshape(earlier) || index.Constant(node.Inputs[1]) is not { } target || target.ToInt64s().Contains(0)) return null;
         return node with { Inputs = node.Inputs.SetItem(0, earlier.Inputs[0]) };
+    }
+
+    /// <summary>
+    /// Reshape to a computed shape of which all is known but extents that stay where they are, and perhaps one more: a constant does, and
+    /// what computed it need not read the data.
+    /// </summary>
+    private static Node? WithKnownTarget(GraphIndex index, IReadOnlyDictionary<string, ValueFact> facts, GraphPatch patch, Node node)
+    {
+        if (node.OpType != "Reshape" || index.Constant(node.Inputs[1]) is not null) return null;
+        if (facts.GetValueOrDefault(node.Inputs[0])?.Shape is not { } from || facts.GetValueOrDefault(node.Outputs[0])?.Shape is not { } to) return null;
+        long[] target = [.. to.Select((d, axis) => d.IsKnown ? d.Value : axis < from.Rank && from[axis].SurelyEquals(d) ? 0 : -1)];
+        if (target.Count(t => t == -1) > 1 || to.Any(d => d.IsKnown && d.Value == 0)) return null;
+        string name = patch.NewName($"{node.DisplayName}_target");
+        patch.SetInitializer(name, Tensor.Create(target, target.Length));
+        return node with { Inputs = [node.Inputs[0], name], Attributes = node.Attributes.Without("allowzero") };
     }
 
     /// <summary>Transpose, Unsqueeze of a last axis, Transpose that leaves it there: the transposes come together.</summary>

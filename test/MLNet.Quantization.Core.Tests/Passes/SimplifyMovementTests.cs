@@ -43,6 +43,27 @@ public class SimplifyMovementTests
     }
 
     [TestMethod]
+    public void AShapeThatIsComputedButKnownIsWrittenDown()
+    {
+        static ModelGraph Build(params string[] more)
+        {
+            var g = new FloatGraph(2, 3, 4, 5);
+            string batch = g.Add("Unsqueeze", g.Add("Gather", g.Add("Shape", "x"), g.Constant(Tensor.Scalar(0L))), g.List(0));
+            string target = g.Add("Concat", AttributeMap.Empty.With("axis", 0), [batch, .. more.Select(m => g.List(int.Parse(m, System.Globalization.CultureInfo.InvariantCulture)))]);
+            var graph = g.Build(13, g.Add("Relu", g.Add("Reshape", "x", target)));
+            return graph with { Inputs = [graph.Inputs[0] with { Shape = new(new Dimension("N"), 3, 4, 5) }] };
+        }
+        foreach (var graph in new[] { Build("-1", "2"), Build("60"), Build("4", "15") })
+        {
+            var simple = Simplify(graph);
+            Assert.AreEqual("Reshape Relu", FloatGraph.Types(simple));
+            Assert.AreEqual(0, simple.Initializers[simple.Nodes[0].Inputs[1]].ToInt64s()[0]);
+            static ModelGraph OfTwo(ModelGraph g) => g with { Inputs = [g.Inputs[0] with { Shape = new(2, 3, 4, 5) }] };
+            FloatGraph.AssertSame(OfTwo(graph), OfTwo(simple), 0);
+        }
+    }
+
+    [TestMethod]
     public void AnOutputKeepsItsNameAndAnOpenExtentIsNotTakenForEqual()
     {
         var g = new FloatGraph(2, 3);
