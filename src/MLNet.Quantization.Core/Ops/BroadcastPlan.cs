@@ -48,6 +48,9 @@ internal sealed class BroadcastPlan
 
     public bool BMoves { get; }
 
+    /// <summary>Consecutive runs, from each multiple of their number on, in which a goes on and b is read again from its start; else 1.</summary>
+    public int BRepeats => _dims.Length > 0 && AMoves && BMoves && _bStrides[^1] == 0 && _aStrides[^1] == RunLength ? _dims[^1] : 1;
+
     /// <summary>Where run <paramref name="run"/> starts in a and in b.</summary>
     public (int A, int B) StartOf(int run)
     {

@@ -35,6 +35,8 @@ internal sealed class CodeRegions
         _leading.UnionWith(layers.Select(l => l.Activation));
         foreach (var node in graph.Nodes.Reverse())
             if (!_layers.Contains(node) && IsCodable(node) && _leading.Contains(node.Outputs[0])) _leading.UnionWith(DataOf(node));
+        // The mean or maximum of whole images leaves so little that reading codes pays even where no layer follows.
+        _coded.UnionWith(graph.Nodes.Where(n => n is { Domain: "", OpType: "GlobalMaxPool" } && DataOf(n).All(_following.Contains)));
         _coded.UnionWith(graph.Nodes.Where(n => IsComputed(n) && DataOf(n).All(_following.Contains) && (_leading.Contains(n.Outputs[0]) || Pools.Contains(n.OpType))));
 
         Values.UnionWith(layers.Select(l => l.Activation));

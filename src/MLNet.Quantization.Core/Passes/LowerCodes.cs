@@ -25,13 +25,19 @@ internal static class LowerCodes
                 case "AveragePool" or "GlobalAveragePool":
                     Mean(index, patch, node, facts[node.Outputs[0]].Shape?.Rank);
                     break;
-                case "MaxPool" when facts[node.Inputs[0]].Type is ElementType.UInt8 or ElementType.Int8 && facts[node.Outputs[0]].Shape?.Rank is { } rank:
-                    PutChannelsLast.Surround(patch, node with { OpType = nameof(QuantizedPool), Domain = OperatorSet.EngineDomain, Attributes = node.Attributes.With("maximum", 1) }, rank);
+                case "MaxPool" or "GlobalMaxPool" when facts[node.Inputs[0]].Type is ElementType.UInt8 or ElementType.Int8 && facts[node.Outputs[0]].Shape?.Rank is { } rank:
+                    PutChannelsLast.Surround(patch, node with { OpType = nameof(QuantizedPool), Domain = OperatorSet.EngineDomain, Attributes = Maximum(node) }, rank);
                     patch.Remove(node);
                     break;
             }
         }
         return patch.Apply();
+    }
+
+    private static AttributeMap Maximum(Node node)
+    {
+        var attributes = node.Attributes.With("maximum", 1);
+        return node.OpType == "GlobalMaxPool" ? attributes.With("global", 1) : attributes;
     }
 
     private static void Arithmetic(GraphIndex index, GraphPatch patch, Node node)

@@ -13,9 +13,10 @@ internal static class LowerQuantized
 {
     public static ModelGraph Apply(ModelGraph graph)
     {
-        graph = RemoveDeadNodes.Apply(LowerLayers(Normalize(graph)));
-        graph = RemoveDeadNodes.Apply(LowerCodes.Apply(graph));
+        // Layers come last: they take over the quantizers that are left.
+        graph = RemoveDeadNodes.Apply(LowerCodes.Apply(Normalize(graph)));
         graph = RemoveDeadNodes.Apply(TabulateCodes.Apply(graph));
+        graph = RemoveDeadNodes.Apply(LowerLayers(graph));
         graph = RemoveDeadNodes.Apply(PutChannelsLast.Apply(graph));
         return FoldConstants.Apply(graph, keepDequantize: false);
     }

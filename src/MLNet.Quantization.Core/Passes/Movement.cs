@@ -10,7 +10,7 @@ namespace MLNet.Quantization.Passes;
 internal static class Movement
 {
     private static readonly ImmutableHashSet<string> OfFirstInput = ImmutableHashSet.Create(
-        StringComparer.Ordinal, "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather", "Expand", "Tile", "MaxPool",
+        StringComparer.Ordinal, "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather", "Expand", "Tile", "MaxPool", "GlobalMaxPool",
         "DepthToSpace", "SpaceToDepth");
 
     public static bool Is(Node node) => node.Domain.Length == 0 && node.Outputs.Length == 1 && (OfFirstInput.Contains(node.OpType) || node.OpType == "Concat");

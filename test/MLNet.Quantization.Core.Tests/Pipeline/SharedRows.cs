@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.IO.Compression;
+using System.Runtime.InteropServices;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Onnx;
@@ -48,6 +49,14 @@ internal sealed record SharedRows(PreparedModel Model, float[] Values, int[] Lab
         return new(Load(model), Array.ConvertAll(features, q => ((sbyte)q - 83) * 0.5847029f), [.. labels.Skip(1).Select(l => int.Parse(l[2], CultureInfo.InvariantCulture))]);
     }
 
+    /// <summary>Tokens of bytes, 0 to 256.</summary>
+    public static SharedRows Files(string model)
+    {
+        byte[] features = File.ReadAllBytes(SharedData.Path("datasets", "magika_files_A", "features.u16"));
+        var labels = File.ReadLines(SharedData.Path("datasets", "magika_files_A", "labels.tsv")).Select(l => l.Split('\t')).Where(l => l[1].All(char.IsAsciiDigit));
+        return new(Load(model), Array.ConvertAll(MemoryMarshal.Cast<byte, ushort>(features).ToArray(), t => (float)t), [.. labels.Select(l => int.Parse(l[1], CultureInfo.InvariantCulture))]);
+    }
+
     public static SharedRows HandKeypoints()
     {
         var model = Load("hand_keypoint_mlp");
@@ -58,6 +67,12 @@ internal sealed record SharedRows(PreparedModel Model, float[] Values, int[] Lab
 
     public static PreparedModel Load(string name) => PreparedModel.Prepare(OnnxReader.ReadFile(SharedData.Model(name)));
 
+    public SharedRows Part(Range rows)
+    {
+        var (first, count) = rows.GetOffsetAndLength(Count);
+        return this with { Values = Values.AsSpan(first * Features, count * Features).ToArray(), Labels = Labels[rows] };
+    }
+
     /// <summary>Scores of all rows, [rows, outputs].</summary>
     public float[] Score(Program program)
     {
@@ -66,7 +81,7 @@ internal sealed record SharedRows(PreparedModel Model, float[] Values, int[] Lab
         {
             int rows = Math.Min(Batch, Count - row);
             using var run = program.Rent(ShapeOf(program.Inputs[0], rows));
-            Values.AsSpan(row * Features, rows * Features).CopyTo(run.Input<float>(0));
+            Fill(run, program.Inputs[0], row, rows);
             run.Execute();
             scores.AddRange(run.Output<float>(0));
         }
@@ -82,10 +97,18 @@ internal sealed record SharedRows(PreparedModel Model, float[] Values, int[] Lab
         {
             int rows = Math.Min(Batch, first + count - row);
             using var run = session.Program.Rent(ShapeOf(session.Program.Inputs[0], rows));
-            Values.AsSpan(row * Features, rows * Features).CopyTo(run.Input<float>(0));
+            Fill(run, session.Program.Inputs[0], row, rows);
             session.Observe(run, row);
         }
         return session.Finish();
+    }
+
+    private void Fill(ProgramRun run, ValueInfo input, int row, int rows)
+    {
+        var values = Values.AsSpan(row * Features, rows * Features);
+        if (input.Type == ElementType.Int32)
+            for (int i = 0; i < values.Length; i++) run.Input<int>(0)[i] = (int)values[i];
+        else values.CopyTo(run.Input<float>(0));
     }
 
     /// <summary>Rows whose greatest score is their label's, in percent.</summary>

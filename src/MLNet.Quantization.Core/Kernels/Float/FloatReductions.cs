@@ -18,6 +18,32 @@ internal static unsafe class FloatReductions
     /// <summary>The greatest element; NaN does not count; -infinity of nothing.</summary>
     public static float Max(ReadOnlySpan<float> x, FloatTier? tier = null) => Fold<MaxFunction>(x, float.NegativeInfinity, tier);
 
+    /// <summary>y[j] = Σ over i of x[i, j]: each column as <see cref="Sum"/> adds it, columns side by side.</summary>
+    /// <param name="x">[rows, n].</param>
+    /// <param name="n">Columns.</param>
+    /// <param name="y">[n].</param>
+    /// <param name="scratch">16 · n.</param>
+    /// <param name="tier">Null: <see cref="FloatTier.Best"/>.</param>
+    public static void SumColumns(ReadOnlySpan<float> x, int n, Span<float> y, Span<float> scratch, FloatTier? tier = null)
+    {
+        int rows = n == 0 ? 0 : x.Length / n;
+        if (rows == 0)
+        {
+            y[..n].Clear();
+            return;
+        }
+        var lanes = scratch[..(VirtualLanes * n)];
+        lanes.Fill(-0f);
+        for (int i = 0; i < rows; i++)
+        {
+            var lane = lanes.Slice(i % VirtualLanes * n, n);
+            Elementwise.Combine<AddFunction>(lane, x.Slice(i * n, n), lane, tier);
+        }
+        for (int half = VirtualLanes / 2; half > 0; half /= 2)
+            for (int i = 0; i < half; i++) Elementwise.Combine<AddFunction>(lanes.Slice(i * n, n), lanes.Slice((i + half) * n, n), lanes.Slice(i * n, n), tier);
+        lanes[..n].CopyTo(y);
+    }
+
     /// <summary>y = e^(x - max x) / Σ e^(x - max x): one row.</summary>
     public static void Softmax(ReadOnlySpan<float> x, Span<float> y, FloatTier? tier = null)
     {

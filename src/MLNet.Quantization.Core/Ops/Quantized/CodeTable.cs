@@ -1,4 +1,5 @@
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops.Quantized;
 
@@ -30,11 +31,6 @@ internal sealed class CodeTable : Operator
 
         public override bool CanOverwrite(int input) => input == 0;
 
-        public override void Run(in StepContext context)
-        {
-            var x = context.Input<byte>(0);
-            var y = context.Output<byte>(0);
-            for (int i = 0; i < x.Length; i++) y[i] = table[x[i]];
-        }
+        public override void Run(in StepContext context) => CodeLookup.Run(table, context.Input<byte>(0), context.Output<byte>(0));
     }
 }

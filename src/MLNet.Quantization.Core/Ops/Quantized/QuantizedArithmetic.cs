@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Kernels;
 
@@ -46,24 +47,59 @@ internal sealed class QuantizedArithmetic : Operator
         public override unsafe void Run(in StepContext context)
         {
             var plan = (BroadcastPlan)context.State!;
-            int chunks = plan.Runs == 1 ? (plan.RunLength + ChunkCodes - 1) / ChunkCodes : plan.Runs;
+            int each = plan.Runs == 1 ? 1 : Math.Max(plan.BRepeats, (int)Math.Clamp((long)ChunkCodes / Math.Max(1, plan.RunLength), 1, Math.Max(1, plan.Runs)) / plan.BRepeats * plan.BRepeats);
+            int chunks = plan.Runs == 1 ? (plan.RunLength + ChunkCodes - 1) / ChunkCodes : (plan.Runs + each - 1) / each;
             fixed (byte* a = context.Input<byte>(0), b = context.Input<byte>(1), y = context.Output<byte>(0))
             {
-                var body = new Body(arithmetic, plan, a, b, y);
+                var body = new Body(arithmetic, plan, each, a, b, y);
                 WorkerPool.Run(ref body, chunks, (long)plan.Runs * plan.RunLength < Alone ? 1 : context.MaxThreads);
             }
         }
 
-        private readonly unsafe struct Body(CodeArithmetic arithmetic, BroadcastPlan plan, byte* a, byte* b, byte* y) : IParallelBody
+        /// <summary>A chunk is a part of the only run, or some runs.</summary>
+        private readonly unsafe struct Body(CodeArithmetic arithmetic, BroadcastPlan plan, int each, byte* a, byte* b, byte* y) : IParallelBody
         {
+            /// <summary>A short row that is read again and again is laid out that long, so that the loops have something to run over.</summary>
+            private const int TiledCodes = 1024;
+
             public void Run(int chunk, int lane)
             {
-                int run = plan.Runs == 1 ? 0 : chunk, first = plan.Runs == 1 ? chunk * ChunkCodes : 0;
-                int count = plan.Runs == 1 ? Math.Min(ChunkCodes, plan.RunLength - first) : plan.RunLength;
-                var start = plan.StartOf(run);
-                arithmetic.Run(
-                    plan.AMoves ? new(a + start.A + first, count) : new ReadOnlySpan<byte>(a + start.A, 1), plan.BMoves ? new(b + start.B + first, count) : new ReadOnlySpan<byte>(b + start.B, 1),
-                    new(y + ((long)run * plan.RunLength) + first, count));
+                if (plan.Runs == 1)
+                {
+                    int first = chunk * ChunkCodes;
+                    var start = plan.StartOf(0);
+                    Combine(plan.AMoves ? start.A + first : start.A, plan.BMoves ? start.B + first : start.B, first, Math.Min(ChunkCodes, plan.RunLength - first));
+                    return;
+                }
+                int end = Math.Min(plan.Runs, (chunk + 1) * each);
+                if (plan.BRepeats > 1 && plan.RunLength <= TiledCodes / 2) Tiled(chunk * each, end);
+                else
+                    for (int run = chunk * each; run < end; run++)
+                    {
+                        var start = plan.StartOf(run);
+                        Combine(start.A, start.B, (long)run * plan.RunLength, plan.RunLength);
+                    }
+            }
+
+            private void Combine(int fromA, int fromB, long to, int count) =>
+                arithmetic.Run(new(a + fromA, plan.AMoves ? count : 1), new ReadOnlySpan<byte>(b + fromB, plan.BMoves ? count : 1), new(y + to, count));
+
+            [SkipLocalsInit]
+            private void Tiled(int run, int end)
+            {
+                Span<byte> tile = stackalloc byte[TiledCodes];
+                int most = TiledCodes / plan.RunLength, repeats = plan.BRepeats;
+                for (; run < end; run += repeats)
+                {
+                    var start = plan.StartOf(run);
+                    int filled = Math.Min(most, repeats);
+                    for (int i = 0; i < filled; i++) new ReadOnlySpan<byte>(b + start.B, plan.RunLength).CopyTo(tile[(i * plan.RunLength)..]);
+                    for (int i = 0; i < repeats; i += filled)
+                    {
+                        int count = Math.Min(filled, repeats - i) * plan.RunLength, at = i * plan.RunLength;
+                        arithmetic.Run(new(a + start.A + at, count), tile[..count], new(y + ((long)run * plan.RunLength) + at, count));
+                    }
+                }
             }
         }
     }

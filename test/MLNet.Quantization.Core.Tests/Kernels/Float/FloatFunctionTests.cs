@@ -139,6 +139,18 @@ public sealed class FloatFunctionTests
     }
 
     [TestMethod]
+    public void SumsOfColumnsAreThoseOfRows()
+    {
+        var random = new Random(8);
+        foreach (var (rows, n) in new[] { (0, 3), (1, 1), (5, 7), (16, 33), (17, 4), (100, 20) })
+        {
+            float[] x = [.. Enumerable.Range(0, rows * n).Select(_ => random.NextSingle() - 0.4f)], y = new float[n], scratch = new float[16 * n];
+            FloatReductions.SumColumns(x, n, y, scratch);
+            for (int j = 0; j < n; j++) Assert.AreEqual(FloatReductions.Sum([.. Enumerable.Range(0, rows).Select(i => x[(i * n) + j])]), y[j]);
+        }
+    }
+
+    [TestMethod]
     public void SoftmaxOfManyRowsIsThatOfEach()
     {
         var random = new Random(4);

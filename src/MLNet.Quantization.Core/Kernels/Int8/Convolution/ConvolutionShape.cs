@@ -30,6 +30,28 @@ internal sealed record ConvolutionShape(
     /// <summary>Multiply-adds of one image.</summary>
     public double Work => (double)Output.Count * Outputs * GroupChannels * Window.Count;
 
+    /// <summary>
+    /// The same convolution with its spatial axes as far back as they go: where windows and images are one pixel wide, lines lie along the
+    /// axis before.
+    /// </summary>
+    public ConvolutionShape WidthFirst()
+    {
+        var shape = this;
+        for (int i = 0; i < 2 && shape.Input.Width == 1 && shape.Window.Width == 1 && shape.Pads.Width == 0 && shape.Output.Width == 1; i++)
+            shape = shape with
+            {
+                Input = Back(shape.Input),
+                Window = Back(shape.Window),
+                Strides = Back(shape.Strides),
+                Dilations = Back(shape.Dilations),
+                Output = Back(shape.Output),
+                Pads = new(0, shape.Pads.Depth, shape.Pads.Height),
+            };
+        return shape;
+    }
+
+    private static Extents Back(Extents e) => new(1, e.Depth, e.Height);
+
     private static int Reach(int outputs, int stride, int window, int dilation) => outputs == 0 ? 0 : checked(((outputs - 1) * stride) + ((window - 1) * dilation) + 1);
 }
 

@@ -143,6 +143,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         public Plan(Int8Convolution owner, ConvolutionShape shape)
         {
             _owner = owner;
+            if (owner._layout.RunPixels == 1) shape = shape.WidthFirst();
             Shape = shape;
             Copy = new(owner.Kernel.Form, shape, owner._layout.Stride, owner._source);
             _pixelBytes = Copy.PixelBytes;
