@@ -12,6 +12,8 @@ internal sealed class CodeRegions
 {
     private static readonly ImmutableHashSet<string> Pools = ImmutableHashSet.Create(StringComparer.Ordinal, "AveragePool", "GlobalAveragePool");
 
+    private static readonly ImmutableHashSet<string> Sinks = Pools.Add("GlobalMaxPool");
+
     private readonly GraphIndex _index;
     private readonly HashSet<Node> _layers = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<Node> _coded = new(ReferenceEqualityComparer.Instance);
@@ -33,11 +35,12 @@ internal sealed class CodeRegions
         foreach (var node in graph.Nodes)
             if (_layers.Contains(node) || IsCodable(node) && DataOf(node).All(_following.Contains)) _following.UnionWith(node.Outputs);
         _leading.UnionWith(layers.Select(l => l.Activation));
+        // The mean or maximum of whole images leaves so little that reading codes pays even where no layer follows.
+        _coded.UnionWith(graph.Nodes.Where(n => n.Domain.Length == 0 && Sinks.Contains(n.OpType) && DataOf(n).All(_following.Contains)));
+        _leading.UnionWith(_coded.SelectMany(DataOf));
         foreach (var node in graph.Nodes.Reverse())
             if (!_layers.Contains(node) && IsCodable(node) && _leading.Contains(node.Outputs[0])) _leading.UnionWith(DataOf(node));
-        // The mean or maximum of whole images leaves so little that reading codes pays even where no layer follows.
-        _coded.UnionWith(graph.Nodes.Where(n => n is { Domain: "", OpType: "GlobalMaxPool" } && DataOf(n).All(_following.Contains)));
-        _coded.UnionWith(graph.Nodes.Where(n => IsComputed(n) && DataOf(n).All(_following.Contains) && (_leading.Contains(n.Outputs[0]) || Pools.Contains(n.OpType))));
+        _coded.UnionWith(graph.Nodes.Where(n => IsComputed(n) && DataOf(n).All(_following.Contains) && _leading.Contains(n.Outputs[0])));
 
         Values.UnionWith(layers.Select(l => l.Activation));
         foreach (var node in graph.Nodes.Where(_coded.Contains)) Values.UnionWith(DataOf(node).Where(v => IsQuantizedFor(node, v)));
