@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Kernels;
 
@@ -26,24 +25,44 @@ internal sealed class Conv : Operator
     /// <param name="Block">Output pixels that are computed at once.</param>
     /// <param name="Lanes">Threads that the workspace has room for.</param>
     /// <param name="LaneBytes">Workspace of one.</param>
-    private sealed record State(ConvolutionShape Shape, int Block, int Lanes, long LaneBytes)
+    /// <param name="Rows">Of a group of few outputs: where the values of each weight start.</param>
+    /// <param name="IsPlane">True where those lie in a channel with its padding around it, false where they are copied.</param>
+    private sealed record State(ConvolutionShape Shape, int Block, int Lanes, long LaneBytes, int[] Rows, bool IsPlane)
     {
         public int K => Shape.GroupChannels * Shape.Window.Count;
 
         public int Blocks => (Shape.Output.Count + Block - 1) / Math.Max(1, Block);
+
+        /// <summary>True where a window is one element and lies where its output does.</summary>
+        public bool IsPointwise => Shape.Window == Extents.One && Shape.Strides == Extents.One && Shape.IsWithinInput;
     }
+
+    /// <summary>Groups of so few outputs read each window too seldom for packing to pay.</summary>
+    private const int FewOutputs = 2;
 
     private sealed class ConvStep(OpContext node) : Step
     {
         /// <summary>Windows of a block, in floats, that stay in the second-level cache.</summary>
         private const int BlockFloats = 64 << 10;
 
+        /// <summary>And in the first.</summary>
+        private const int FewBlockFloats = 8 << 10;
+
+        /// <summary>A channel with its padding that is kept at hand, and its results.</summary>
+        private const int MostPlaneFloats = 64 << 10;
+
+        /// <summary>Multiply-adds for which waking another thread pays.</summary>
+        private const double SharedWork = 1e5;
+
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
             var shape = ConvolutionShapes.Resolve(node, inputs[0]!.Dims, inputs[1]!.Dims);
-            int k = shape.GroupChannels * shape.Window.Count, block = Math.Clamp(BlockFloats / Math.Max(1, k) / 64 * 64, 64, Math.Max(64, shape.Output.Count));
-            long bytes = Align(4L * k * block) + Align(4L * shape.GroupOutputs * block) + FloatGemm.WorkspaceBytes(k, block);
-            var state = new State(shape, block, 1, Align(bytes));
+            int k = shape.GroupChannels * shape.Window.Count;
+            bool isFew = shape.GroupOutputs <= FewOutputs, isPlane = isFew && shape.GroupChannels == 1 && shape.Strides == Extents.One && shape.Padded.Count <= MostPlaneFloats;
+            int block = isPlane ? Math.Max(1, shape.Output.Count) : Math.Clamp((isFew ? FewBlockFloats : BlockFloats) / Math.Max(1, k) / 64 * 64, 64, Math.Max(64, shape.Output.Count));
+            long floats = isPlane ? 2L * shape.Padded.Count : FloatGemm.PackedCount(FloatTier.Best, k, block) + block;
+            int[] rows = isPlane ? PlaceOfTaps(shape) : isFew ? [.. Enumerable.Range(0, k).Select(l => l * block)] : [];
+            var state = new State(shape, block, 1, Align(sizeof(float) * floats), rows, isPlane);
             int lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * state.Blocks * shape.Groups));
             return new(lanes * state.LaneBytes, state with { Lanes = lanes });
         }
@@ -51,13 +70,26 @@ internal sealed class Conv : Operator
         public override unsafe void Run(in StepContext context)
         {
             var state = (State)context.State!;
+            var s = state.Shape;
             var bias = context.Inputs.Length > 2 && context.Inputs[2].IsPresent ? context.Input<float>(2) : default;
             fixed (float* x = context.Input<float>(0), w = context.Input<float>(1), b = bias, y = context.Output<float>(0))
             fixed (byte* work = context.Workspace)
             {
                 var body = new Body(state, x, w, b, y, work);
-                WorkerPool.Run(ref body, state.Shape.Images * state.Shape.Groups * state.Blocks, Math.Min(Parallelism.Resolve(context.MaxThreads), state.Lanes));
+                int threads = s.Images * s.Work < SharedWork ? 1 : Math.Min(Parallelism.Resolve(context.MaxThreads), state.Lanes);
+                WorkerPool.Run(ref body, s.Images * s.Groups * state.Blocks, threads);
             }
+        }
+
+        private static int[] PlaceOfTaps(ConvolutionShape s)
+        {
+            var places = new int[s.Window.Count];
+            for (int tap = 0; tap < places.Length; tap++)
+            {
+                int d = tap / (s.Window.Height * s.Window.Width), h = tap / s.Window.Width % s.Window.Height, w = tap % s.Window.Width;
+                places[tap] = (((d * s.Dilations.Depth * s.Padded.Height) + (h * s.Dilations.Height)) * s.Padded.Width) + (w * s.Dilations.Width);
+            }
+            return places;
         }
 
         private static long Align(long bytes) => (bytes + 63) / 64 * 64;
@@ -70,21 +102,55 @@ internal sealed class Conv : Operator
         {
             var s = state.Shape;
             int block = chunk % state.Blocks, group = chunk / state.Blocks % s.Groups, image = chunk / state.Blocks / s.Groups;
-            int first = block * state.Block, count = Math.Min(state.Block, s.Output.Count - first), k = state.K, rows = s.GroupOutputs;
-            var pixels = new ReadOnlySpan<float>(x + ((((long)image * s.Channels) + (group * s.GroupChannels)) * s.Input.Count), s.GroupChannels * s.Input.Count);
-            var memory = new Span<byte>(workspace + (lane * state.LaneBytes), (int)state.LaneBytes);
-            var columns = MemoryMarshal.Cast<byte, float>(memory)[..(k * count)];
-            memory = memory[((columns.Length * 4) + 63 & -64)..];
-            var product = MemoryMarshal.Cast<byte, float>(memory)[..(rows * count)];
-            memory = memory[((product.Length * 4) + 63 & -64)..];
-            WindowColumns.Fill(s, pixels, first, count, columns);
-            FloatGemm.MultiplyUnpacked(new(w + ((long)group * rows * k), rows * k), rows, columns, k, count, false, default, product, memory, 1);
-            for (int f = 0; f < rows; f++)
+            int first = block * state.Block, count = Math.Min(state.Block, s.Output.Count - first), k = state.K, rows = s.GroupOutputs, plane = s.Output.Count;
+            float* from = x + ((((long)image * s.Channels) + (group * s.GroupChannels)) * s.Input.Count);
+            float* to = y + ((((long)image * s.Outputs) + (group * rows)) * plane) + first;
+            float* weights = w + ((long)group * rows * k), columns = (float*)(workspace + (lane * state.LaneBytes));
+            if (state.IsPlane)
             {
-                int output = (group * rows) + f;
-                var to = new Span<float>(y + ((((long)image * s.Outputs) + output) * s.Output.Count) + first, count);
-                if (bias is null) product.Slice(f * count, count).CopyTo(to);
-                else Elementwise.Combine<AddFunction>(product.Slice(f * count, count), [bias[output]], to);
+                WindowColumns.Pad(s, new(from, s.Input.Count), new(columns, s.Padded.Count));
+                for (int f = 0; f < rows; f++) Plane(weights + ((long)f * k), columns, to + ((long)f * plane));
+            }
+            else if (rows <= FewOutputs)
+            {
+                for (int l = 0; l < k; l++) WindowColumns.FillRow(s, new(from, s.GroupChannels * s.Input.Count), l, first, new(columns + state.Rows[l], count));
+                for (int f = 0; f < rows; f++) FloatPanels.MultiplyRow(weights + ((long)f * k), columns, state.Rows, count, to + ((long)f * plane), FloatTier.Best);
+            }
+            else
+            {
+                Pack(from, first, count, columns);
+                FloatPanels.Multiply(weights, rows, k, columns, count, to, plane, FloatTier.Best);
+            }
+            for (int f = 0; f < rows && bias is not null; f++)
+            {
+                var line = new Span<float>(to + ((long)f * plane), count);
+                Elementwise.Combine<AddFunction>(line, [bias[(group * rows) + f]], line);
+            }
+        }
+
+        /// <summary>One output of a channel: over the whole plane as if its lines were one, and then without what lies between them.</summary>
+        private void Plane(float* weights, float* padded, float* to)
+        {
+            var s = state.Shape;
+            var (extents, output) = (s.Padded, s.Output);
+            float* results = padded + extents.Count;
+            FloatPanels.MultiplyRow(weights, padded, state.Rows, ((((output.Depth - 1) * extents.Height) + output.Height - 1) * extents.Width) + output.Width, results, FloatTier.Best);
+            for (int line = 0; line < output.Depth * output.Height; line++)
+            {
+                float* at = results + ((((line / output.Height) * extents.Height) + (line % output.Height)) * extents.Width);
+                new ReadOnlySpan<float>(at, output.Width).CopyTo(new(to + ((long)line * output.Width), output.Width));
+            }
+        }
+
+        private void Pack(float* from, int first, int count, float* columns)
+        {
+            var s = state.Shape;
+            var pixels = new ReadOnlySpan<float>(from, s.GroupChannels * s.Input.Count);
+            float* row = columns + FloatGemm.PackedCount(FloatTier.Best, state.K, state.Block);
+            for (int l = 0; l < state.K; l++)
+            {
+                if (!state.IsPointwise) WindowColumns.FillRow(s, pixels, l, first, new(row, count));
+                FloatPanels.PutRow(state.IsPointwise ? from + ((long)l * s.Input.Count) + first : row, l, state.K, count, columns, FloatTier.Best);
             }
         }
     }

@@ -38,23 +38,30 @@ internal sealed class PoolStep<T, TPool>(OpContext node, TPool pool) : Step wher
         {
             T* from = x + ((long)plane * s.Input.Count), to = y + ((long)plane * s.Output.Count);
             for (int od = 0; od < s.Output.Depth; od++)
-                for (int oh = 0; oh < s.Output.Height; oh++)
-                    for (int ow = 0; ow < s.Output.Width; ow++) *to++ = One(from, od, oh, ow);
+            {
+                var depth = PoolShape.Inside(od, s.Strides.Depth, s.Window.Depth, s.Dilations.Depth, s.Before.Depth, s.Input.Depth);
+                for (int oh = 0; oh < s.Output.Height; oh++, to += s.Output.Width)
+                    Line(from, depth, PoolShape.Inside(oh, s.Strides.Height, s.Window.Height, s.Dilations.Height, s.Before.Height, s.Input.Height), to);
+            }
         }
 
-        private T One(T* plane, int od, int oh, int ow)
+        /// <summary>The windows of one line of the output.</summary>
+        private void Line(T* plane, (int First, int Count) depth, (int First, int Count) height, T* to)
         {
-            var (d0, ds) = PoolShape.Inside(od, s.Strides.Depth, s.Window.Depth, s.Dilations.Depth, s.Before.Depth, s.Input.Depth);
-            var (h0, hs) = PoolShape.Inside(oh, s.Strides.Height, s.Window.Height, s.Dilations.Height, s.Before.Height, s.Input.Height);
-            var (w0, ws) = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, s.Dilations.Width, s.Before.Width, s.Input.Width);
-            T sum = pool.Start;
-            for (int d = 0; d < ds; d++)
-                for (int h = 0; h < hs; h++)
+            int step = s.Dilations.Width, lineStep = s.Dilations.Height * s.Input.Width, reach = (s.Window.Width - 1) * step;
+            for (int ow = 0; ow < s.Output.Width; ow++)
+            {
+                int first = (ow * s.Strides.Width) - s.Before.Width, count = s.Window.Width;
+                if (first < 0 || first + reach >= s.Input.Width) (first, count) = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, step, s.Before.Width, s.Input.Width);
+                T sum = pool.Start;
+                for (int d = 0; d < depth.Count; d++)
                 {
-                    T* line = plane + (((((long)(d0 + (d * s.Dilations.Depth)) * s.Input.Height) + h0 + (h * s.Dilations.Height)) * s.Input.Width) + w0);
-                    for (int w = 0; w < ws; w++) sum = pool.Add(sum, line[w * s.Dilations.Width]);
+                    T* line = plane + (((((long)(depth.First + (d * s.Dilations.Depth)) * s.Input.Height) + height.First) * s.Input.Width) + first);
+                    for (int h = 0; h < height.Count; h++, line += lineStep)
+                        for (int w = 0; w < count; w++) sum = pool.Add(sum, line[w * step]);
                 }
-            return pool.Finish(sum, ds * hs * ws, s.Window.Count);
+                to[ow] = pool.Finish(sum, depth.Count * height.Count * count, s.Window.Count);
+            }
         }
     }
 }

@@ -53,6 +53,30 @@ public sealed class SpatialOperatorTests
     }
 
     [TestMethod]
+    public void AnElementOfConvIsOneChainOfFusedMultiplyAddsAndTheBias()
+    {
+        var random = new Random(48);
+        for (int i = 0; i < 200; i++)
+        {
+            int groups = random.Next(1, 4), perGroup = random.Next(2) == 0 ? 1 : random.Next(1, 6), outputs = groups * random.Next(1, 8), kh = random.Next(1, 4), kw = random.Next(1, 4), stride = random.Next(1, 3);
+            Tensor x = OneNode.Floats(random, random.Next(1, 3), groups * perGroup, random.Next(3, 40), random.Next(3, 70)), w = OneNode.Floats(random, outputs, perGroup, kh, kw), bias = OneNode.Floats(random, outputs);
+            var y = Run("Conv", AttributeMap.Empty.With("group", (long)groups).With("strides", Longs([stride, stride])).With("pads", Longs([1, 0, 0, 1])), [x, w, bias], random.Next(1, 3));
+            for (int e = 0; e < y.Count; e++)
+            {
+                int ow = e % y.Dims[3], oh = e / y.Dims[3] % y.Dims[2], f = e / (y.Dims[3] * y.Dims[2]) % outputs, image = e / (y.Dims[3] * y.Dims[2] * outputs);
+                float sum = 0;
+                for (int l = 0; l < perGroup * kh * kw; l++)
+                {
+                    int c = (f / (outputs / groups) * perGroup) + (l / (kh * kw)), h = (oh * stride) + (l / kw % kh) - 1, v = (ow * stride) + (l % kw);
+                    float element = h >= 0 && h < x.Dims[2] && v < x.Dims[3] ? x.Span<float>()[(((((image * x.Dims[1]) + c) * x.Dims[2]) + h) * x.Dims[3]) + v] : 0;
+                    sum = MathF.FusedMultiplyAdd(w.Span<float>()[(f * perGroup * kh * kw) + l], element, sum);
+                }
+                Assert.AreEqual(sum + bias.Span<float>()[f], y.Span<float>()[e], $"{x} * {w}, stride {stride}, element {e}");
+            }
+        }
+    }
+
+    [TestMethod]
     [DataRow("MaxPool")]
     [DataRow("AveragePool")]
     [DataRow("LpPool")]

@@ -3,20 +3,32 @@ namespace MLNet.Quantization.Kernels;
 /// <summary>The windows of a convolution as the columns of a matrix: row (channel, tap), column output pixel. Channels first, float32.</summary>
 internal static class WindowColumns
 {
+    /// <summary>One row.</summary>
     /// <param name="shape">The extents.</param>
     /// <param name="image">Channels of one group of one image, [channels, depth, height, width].</param>
-    /// <param name="first">First output pixel, row-major.</param>
-    /// <param name="count">Output pixels.</param>
-    /// <param name="columns">[channels of a group · taps, count].</param>
-    public static void Fill(ConvolutionShape shape, ReadOnlySpan<float> image, int first, int count, Span<float> columns)
+    /// <param name="row">Channel · taps + tap.</param>
+    /// <param name="first">First output pixel.</param>
+    /// <param name="to">One place an output pixel.</param>
+    public static void FillRow(ConvolutionShape shape, ReadOnlySpan<float> image, int row, int first, Span<float> to)
     {
-        int taps = shape.Window.Count, plane = shape.Input.Count;
-        for (int row = 0; row < shape.GroupChannels * taps; row++)
+        int taps = shape.Window.Count, plane = shape.Input.Count, tap = row % taps;
+        FillRow(
+            shape, image.Slice(row / taps * plane, plane), tap / (shape.Window.Height * shape.Window.Width), tap / shape.Window.Width % shape.Window.Height, tap % shape.Window.Width, first, to);
+    }
+
+    /// <summary>One channel with its padding around it.</summary>
+    /// <param name="s">The extents.</param>
+    /// <param name="plane">[depth, height, width].</param>
+    /// <param name="padded">The extents that the windows reach over.</param>
+    public static void Pad(ConvolutionShape s, ReadOnlySpan<float> plane, Span<float> padded)
+    {
+        var extents = s.Padded;
+        for (int line = 0; line < extents.Depth * extents.Height; line++)
         {
-            int tap = row % taps;
-            FillRow(
-                shape, image.Slice(row / taps * plane, plane), tap / (shape.Window.Height * shape.Window.Width), tap / shape.Window.Width % shape.Window.Height, tap % shape.Window.Width,
-                first, columns.Slice(row * count, count));
+            int d = (line / extents.Height) - s.Pads.Depth, h = (line % extents.Height) - s.Pads.Height;
+            var to = padded.Slice(line * extents.Width, extents.Width);
+            if (d < 0 || d >= s.Input.Depth || h < 0 || h >= s.Input.Height) to.Clear();
+            else FillLine(plane.Slice(((d * s.Input.Height) + h) * s.Input.Width, s.Input.Width), -s.Pads.Width, 1, to);
         }
     }
 
