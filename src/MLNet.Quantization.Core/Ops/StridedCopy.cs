@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
@@ -86,12 +87,48 @@ internal sealed class StridedCopy
             written += _block;
             return;
         }
+        if (axis == _dims.Length - 2 && IsTransposed(axis))
+        {
+            CopyTransposed(source, result, axis, at, ref written);
+            return;
+        }
         if (axis == _dims.Length - 1 && _block <= 8)
         {
             CopyElements(source, result, axis, at, ref written);
             return;
         }
         for (int i = 0; i < _dims[axis]; i++, at += _strides[axis]) Copy(source, result, axis + 1, at, ref written);
+    }
+
+    /// <summary>True where the last two axes are rows and columns of the source the other way round, of single elements.</summary>
+    private bool IsTransposed(int axis) => _block is 1 or 4 && _strides[axis] == _block && _strides[axis + 1] >= _dims[axis] * (long)_block;
+
+    private unsafe void CopyTransposed(ReadOnlySpan<byte> source, Span<byte> result, int axis, long at, ref int written)
+    {
+        int columns = _dims[axis], rows = _dims[axis + 1];
+        long stride = _strides[axis + 1];
+        var to = result.Slice(written, columns * rows * _block);
+        written += to.Length;
+        // Up to the end of the last row, and no further.
+        var from = source.Slice((int)at, (int)(((rows - 1) * stride) + ((long)columns * _block)));
+        fixed (byte* f = from, t = to)
+        {
+            if (_block == 1) ByteTranspose.Run(f, rows, columns, stride, t, rows);
+            else TransposeByTiles((int*)f, rows, columns, stride / sizeof(int), (int*)t);
+        }
+    }
+
+    /// <summary>Tiles keep the lines that are read and written in the first-level cache.</summary>
+    private static unsafe void TransposeByTiles(int* from, int rows, int columns, long stride, int* to)
+    {
+        const int Tile = 16;
+        for (int c0 = 0; c0 < columns; c0 += Tile)
+            for (int r0 = 0; r0 < rows; r0 += Tile)
+            {
+                int rowEnd = Math.Min(rows, r0 + Tile), columnEnd = Math.Min(columns, c0 + Tile);
+                for (int c = c0; c < columnEnd; c++)
+                    for (int r = r0; r < rowEnd; r++) to[((long)c * rows) + r] = from[(r * stride) + c];
+            }
     }
 
     private void CopyElements(ReadOnlySpan<byte> source, Span<byte> result, int axis, long at, ref int written)
