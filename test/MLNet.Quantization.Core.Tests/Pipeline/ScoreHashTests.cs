@@ -86,16 +86,20 @@ public sealed class ScoreHashTests
         }
     }
 
-    private static void HashOfAllForms(string name, Func<ProgramOptions, Program> compile, Func<Program, int, int, float[]> score)
+    private static void HashOfAllForms(string name, Func<ProgramOptions, Program> compile, Func<Program, int, int, float[]> score) =>
+        HashOfAllForms(name, compile, score, Rows, Batches);
+
+    /// <summary>Records the hash of the scores of some rows, which all threads and batches have to agree on.</summary>
+    internal static void HashOfAllForms(string name, Func<ProgramOptions, Program> compile, Func<Program, int, int, float[]> score, int rows, int[] batches)
     {
         byte[]? expected = null;
         foreach (int threads in Threads)
         {
             Program program = compile(new() { MaxThreads = threads });
-            foreach (int batch in Batches)
+            foreach (int batch in batches)
             {
                 var scores = new List<float>();
-                for (int row = 0; row < Rows; row += batch) scores.AddRange(score(program, row, Math.Min(batch, Rows - row)));
+                for (int row = 0; row < rows; row += batch) scores.AddRange(score(program, row, Math.Min(batch, rows - row)));
                 byte[] bytes = MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(scores)).ToArray();
                 expected ??= bytes;
                 CollectionAssert.AreEqual(expected, bytes, $"{name}: {threads} threads, batches of {batch}");
