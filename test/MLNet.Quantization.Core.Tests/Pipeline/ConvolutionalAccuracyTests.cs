@@ -43,6 +43,20 @@ public class ConvolutionalAccuracyTests
         Assert.IsLessThanOrEqualTo(mostLost, accuracy - rows.Accuracy(scores));
     }
 
+    /// <summary>One scale an image, without any calibration.</summary>
+    [TestMethod]
+    [DataRow("mnist_cntk_cnn", 0.2)]
+    [DataRow("kws_dscnn", 0.3)]
+    public void DynamicKeepsItsAccuracy(string name, double mostLost)
+    {
+        var rows = name == "kws_dscnn" ? SharedRows.SpeechCommands(name) : SharedRows.MnistPixels(name);
+        var quantized = QuantizationRecipe.QuantizeDynamic(rows.Model);
+        Assert.IsTrue(quantized.Report.Layers.All(l => l.IsInt8), quantized.Report.ToString());
+        float[] real = rows.Score(Program.Compile(rows.Model.Graph)), scores = rows.Score(quantized.Compile());
+        TestContext.WriteLine($"{name}, dynamic: {rows.Compare(real, scores)}");
+        Assert.IsLessThanOrEqualTo(mostLost, rows.Accuracy(real) - rows.Accuracy(scores));
+    }
+
     /// <summary>Calibrated on some rows, scores of others.</summary>
     private static float[] Static(SharedRows calibration, SharedRows rows) =>
         rows.Score(QuantizationRecipe.QuantizeStatic(rows.Model, calibration.Calibrate(..Math.Min(CalibrationRows, calibration.Count))).Compile());
