@@ -14,8 +14,8 @@ internal static class PutChannelsLast
 {
     /// <summary>Operators of one data input, element by element; what other inputs there are is one number.</summary>
     private static readonly ImmutableHashSet<string> Unary = ImmutableHashSet.Create(
-        StringComparer.Ordinal, "Cast", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "QuantizeLinear", "DequantizeLinear", "Reciprocal",
-        "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Tanh", "Abs");
+        StringComparer.Ordinal, "Cast", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "QuantizeLinear", "DequantizeLinear", "Reciprocal",
+        "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu", "Abs");
 
     private static readonly ImmutableHashSet<string> Binary = ImmutableHashSet.Create(StringComparer.Ordinal, "Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "PRelu");
 

@@ -13,8 +13,8 @@ namespace MLNet.Quantization.Passes;
 internal static class TabulateCodes
 {
     private static readonly ImmutableHashSet<string> Unary = ImmutableHashSet.Create(
-        StringComparer.Ordinal, "Abs", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid",
-        "Softplus", "Softsign", "Sqrt", "Tanh");
+        StringComparer.Ordinal, "Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid",
+        "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu");
 
     private static readonly ImmutableHashSet<string> Binary = ImmutableHashSet.Create(StringComparer.Ordinal, "Add", "Div", "Max", "Min", "Mul", "Pow", "Sub");
 

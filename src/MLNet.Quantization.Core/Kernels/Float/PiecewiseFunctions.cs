@@ -18,12 +18,12 @@ internal readonly struct HardSigmoidFunction(float slope, float offset) : IUnary
     }
 }
 
-/// <summary>x · max(0, min(1, x / 6 + 0.5)).</summary>
+/// <summary>x · max(0, min(1, x / 6 + 0.5)). Of two NaNs processors multiply either one, so NaN goes around.</summary>
 internal readonly struct HardSwishFunction : IUnaryFunction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public TFloats Apply<L, TFloats, TInts>(TFloats x) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
-        L.Multiply(x, HardSigmoidFunction.Of<L, TFloats, TInts>(x, 1f / 6, 0.5f));
+        L.Select(L.Equal(x, x), L.Multiply(x, HardSigmoidFunction.Of<L, TFloats, TInts>(x, 1f / 6, 0.5f)), x);
 }
 
 /// <summary>√x, rounded once; NaN below 0.</summary>

@@ -138,6 +138,43 @@ public sealed class FloatFunctionTests
         return lanes[0];
     }
 
+    /// <summary>Every width gives the bits of plain arithmetic, and those lie near the formula in double.</summary>
+    [TestMethod]
+    public void ActivationFunctions()
+    {
+        float[] x = [0, -0f, 1, -1, 0.5f, 3, -3, 5.9f, -2.99f, 20, -20, 88, -88, 200, -200, 1e-8f, -1e-8f, float.PositiveInfinity, float.NegativeInfinity, float.NaN, .. Enumerable.Range(0, 100).Select(i => (i - 50) * 0.17f)];
+        Check(new ExponentialLinearFunction(1.5f, 1, 1), v => v > 0 ? v : 1.5 * (Math.Exp(v) - 1));
+        Check(new ExponentialLinearFunction(1.67326319f, 1.05070102f, 1), v => 1.05070102f * (v > 0 ? v : 1.67326319f * (Math.Exp(v) - 1)));
+        Check(new ExponentialLinearFunction(2, 1, 2), v => v > 0 ? v : 2 * (Math.Exp(v / 2) - 1));
+        Check(new SoftplusFunction(), v => Math.Max(v, 0) + Math.Log(1 + Math.Exp(-Math.Abs(v))));
+        Check(new MishFunction(), v => double.IsNegativeInfinity(v) ? double.NaN : v * Math.Tanh(Math.Max(v, 0) + Math.Log(1 + Math.Exp(-Math.Abs(v)))));
+        Check(new SoftsignFunction(), v => v / (1 + Math.Abs(v)));
+        Check(new ThresholdFunction(0.7f), v => v > 0.7f ? v : 0);
+        Check(new AbsoluteFunction(), Math.Abs);
+        Check(new NegateFunction(), v => -v);
+        Check(new HardSigmoidFunction(0.3f, 0.4f), v => Math.Clamp((0.3f * v) + 0.4f, 0, 1));
+        Check(new HardSwishFunction(), v => v * Math.Clamp((v / 6) + 0.5, 0, 1));
+        Check(new SquareRootFunction(), Math.Sqrt);
+        Check(new ReciprocalFunction(), v => 1 / v);
+
+        void Check<TFunction>(TFunction function, Func<double, double> formula) where TFunction : struct, IUnaryFunction
+        {
+            float[] scalar = new float[x.Length], y = new float[x.Length];
+            Elementwise.Map(function, x, scalar, FloatTier.Supported.Last());
+            foreach (var tier in FloatTier.Supported)
+            {
+                Elementwise.Map(function, x, y, tier);
+                CollectionAssert.AreEqual(scalar.Select(BitConverter.SingleToInt32Bits).ToArray(), y.Select(BitConverter.SingleToInt32Bits).ToArray(), $"{typeof(TFunction).Name}, {tier}");
+            }
+            for (int i = 0; i < x.Length; i++)
+            {
+                double expected = formula(x[i]);
+                if (double.IsNaN(expected) || double.IsInfinity(expected)) Assert.AreEqual((float)expected, y[i], $"{typeof(TFunction).Name} of {x[i]}");
+                else Assert.AreEqual(expected, y[i], 4e-7 * Math.Max(1, Math.Abs(expected)), $"{typeof(TFunction).Name} of {x[i]}");
+            }
+        }
+    }
+
     [TestMethod]
     public void SumsOfColumnsAreThoseOfRows()
     {

@@ -1,0 +1,11 @@
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>y = x above 0, else <c>alpha</c> · (e^(x / alpha) - 1), by default 1. Any shape, element-wise, float32.</summary>
+internal sealed class Celu : MapOperator<ExponentialLinearFunction>
+{
+    public override string OpType => "Celu";
+
+    protected override ExponentialLinearFunction FunctionOf(OpContext context) => new(context.Attribute("alpha", 1f), 1, context.Attribute("alpha", 1f));
+}

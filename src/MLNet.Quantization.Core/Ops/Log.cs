@@ -1,0 +1,11 @@
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>y = ln x. Any shape, element-wise, float32.</summary>
+internal sealed class Log : MapOperator<LogFunction>
+{
+    public override string OpType => "Log";
+
+    protected override LogFunction FunctionOf(OpContext context) => default;
+}
