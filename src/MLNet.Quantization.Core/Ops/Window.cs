@@ -57,7 +57,8 @@ internal sealed partial class Window
     /// <summary>The output's extent along a spatial axis; unknown where the input's is.</summary>
     public Dimension Output(int axis, Dimension input)
     {
-        if (input.IsKnown) return Resolve(axis, checked((int)input.Value)).Output;
+        if (input.IsKnown)
+            return input.Value <= int.MaxValue / 2 ? Resolve(axis, (int)input.Value).Output : throw _context.Unsupported($"spatial axis {axis} of its input has {input} elements, supported are up to {int.MaxValue / 2}");
         // A window of one element that moves by one keeps any extent.
         return Kernel[axis] == 1 && Strides[axis] == 1 && _pads[axis] == 0 && _pads[axis + Rank] == 0 ? input : Dimension.Unknown;
     }
@@ -94,7 +95,7 @@ internal sealed partial class Window
         var given = _context.Attribute(name, ImmutableArray<long>.Empty);
         if (given.IsEmpty) return [.. Enumerable.Repeat(absent, count)];
         if (given.Length != count) throw _context.Malformed($"{name} has {given.Length} elements, expected {count} for {Rank} spatial axes");
-        if (given.Any(g => Math.Abs(g) > int.MaxValue / 4)) throw _context.Malformed($"{name} [{string.Join(',', given)}] is too large");
+        if (given.Any(g => g is < -(int.MaxValue / 4) or > int.MaxValue / 4)) throw _context.Malformed($"{name} [{string.Join(',', given)}] is too large");
         return name == "pads" && given.Any(g => g < 0) ? throw _context.Unsupported($"pads [{string.Join(',', given)}] are negative, supported are 0 and more") : [.. given];
     }
 }

@@ -57,6 +57,18 @@ public class ConvolutionalAccuracyTests
         Assert.IsLessThanOrEqualTo(mostLost, rows.Accuracy(real) - rows.Accuracy(scores));
     }
 
+    /// <summary>The scale of an image does not depend on its neighbours.</summary>
+    [TestMethod]
+    [DataRow("mnist_cntk_cnn")]
+    [DataRow("kws_dscnn")]
+    public void DynamicScoresARowAloneAsInABatch(string name)
+    {
+        var rows = (name == "kws_dscnn" ? SharedRows.SpeechCommands(name) : SharedRows.MnistPixels(name)).Part(..150);
+        var program = QuantizationRecipe.QuantizeDynamic(rows.Model).Compile();
+        float[] scores = rows.Score(program), alone = [.. Enumerable.Range(0, rows.Count).SelectMany(r => rows.Part(r..(r + 1)).Score(program))];
+        CollectionAssert.AreEqual(Array.ConvertAll(scores, BitConverter.SingleToInt32Bits), Array.ConvertAll(alone, BitConverter.SingleToInt32Bits));
+    }
+
     /// <summary>Calibrated on some rows, scores of others.</summary>
     private static float[] Static(SharedRows calibration, SharedRows rows) =>
         rows.Score(QuantizationRecipe.QuantizeStatic(rows.Model, calibration.Calibrate(..Math.Min(CalibrationRows, calibration.Count))).Compile());

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.IO.Compression;
 using Google.Protobuf;
 using Microsoft.ML;
@@ -92,6 +93,48 @@ public sealed class BadInputTests
         StringAssert.Contains(e.Message, "13");
         StringAssert.Contains(e.Message, "12");
     }
+
+    /// <summary>Pictures of another size, or with another number of channels, than the network has.</summary>
+    [TestMethod]
+    [DataRow(3, 2, true)]
+    [DataRow(3, 4, false)]
+    [DataRow(1, 2, false)]
+    public void APictureOfTheWrongSize(int channels, int side, bool fits)
+    {
+        var data = _mlContext.View(Rows(2));
+        var model = new OnnxModel(Convolution(channels, channels, side)).Bind(inputs: [("x", "Features")]);
+        if (fits)
+        {
+            Catalog.QuantizeWeights(model).Fit(data).Transform(data).Preview();
+            return;
+        }
+        foreach (var fit in new Action[] { () => Catalog.QuantizeWeights(model).Fit(data), () => Catalog.CalibrateActivations(model).Fit(data) })
+        {
+            string message = Assert.Throws<ArgumentException>(fit).Message;
+            StringAssert.Contains(message, "'Features'");
+            StringAssert.Contains(message, "12");
+            StringAssert.Contains(message, $"{channels},{side},{side}");
+        }
+    }
+
+    [TestMethod]
+    public void AConvolutionOfOtherChannels()
+    {
+        var data = _mlContext.View(Rows(2));
+        var e = Assert.ThrowsExactly<ModelFormatException>(() => Catalog.QuantizeWeights(new OnnxModel(Convolution(3, 4, 2)).Bind(inputs: [("x", "Features")])).Fit(data));
+        Assert.AreEqual("features", e.NodeName);
+        StringAssert.Contains(e.Message, "3 channels, expected 4");
+    }
+
+    /// <summary>x [N, channels, side, side], convolved by windows of 2 by 2.</summary>
+    private static ModelGraph Convolution(int channels, int weightChannels, int side) => new()
+    {
+        Inputs = [new("x", ElementType.Float, new(new Dimension("N"), channels, side, side))],
+        Outputs = [new("y", ElementType.Float, null)],
+        Nodes = [Node.Create("features", "Conv", ["x", "w"], ["c"]), Node.Create("mean", "GlobalAveragePool", ["c"], ["m"]), Node.Create("flat", "Flatten", ["m"], ["y"])],
+        Initializers = ImmutableDictionary.CreateRange(StringComparer.Ordinal, [Weights("w", 3, 4, weightChannels, 2, 2)]),
+        OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 17),
+    };
 
     [TestMethod]
     public void AnEmptyCalibrationSet() =>
