@@ -1,6 +1,7 @@
 using Microsoft.ML;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Onnx;
+using MLNet.Quantization.Passes;
 using MLNet.Quantization.Persistence;
 using MLNet.Quantization.Pipeline;
 
@@ -100,15 +101,35 @@ public sealed class OnnxModel
         return bound;
     }
 
+    /// <summary>
+    /// The same model with open axes of an input fixed, as a model of images of any size needs it before it reads columns that do not tell
+    /// height and width. An axis that the file names by a symbol is fixed wherever that symbol stands. Saved with what is made from the model.
+    /// </summary>
+    /// <param name="input">The input.</param>
+    /// <param name="extents">One for each axis, the first included: -1 leaves an axis as it is, as it should the one that counts rows.</param>
+    /// <exception cref="ArgumentException">The model has no such input, or the extents contradict its shape.</exception>
+    public OnnxModel WithInputShape(string input, params ReadOnlySpan<long> extents)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        Check(input, Inputs, "input");
+        var graph = FixInputShape.Apply(Graph, input, extents);
+        return new(graph, new(() => PreparedModel.Prepare(graph)), _columns);
+    }
+
     private static void Add(Dictionary<string, string> columns, IEnumerable<(string Tensor, string Column)>? pairs, IReadOnlyList<TensorInfo> tensors, string what)
     {
         foreach (var (tensor, column) in pairs ?? [])
         {
             ArgumentException.ThrowIfNullOrEmpty(column);
-            if (!tensors.Any(t => t.Name == tensor))
-                throw new ArgumentException($"The model has no {what} '{tensor}'; it has {string.Join(", ", tensors.Select(t => $"'{t.Name}'"))}.");
+            Check(tensor, tensors, what);
             columns[tensor] = column;
         }
+    }
+
+    private static void Check(string tensor, IReadOnlyList<TensorInfo> tensors, string what)
+    {
+        if (!tensors.Any(t => t.Name == tensor))
+            throw new ArgumentException($"The model has no {what} '{tensor}'; it has {string.Join(", ", tensors.Select(t => $"'{t.Name}'"))}.");
     }
 
     private TensorInfo Describe(ValueInfo value) =>

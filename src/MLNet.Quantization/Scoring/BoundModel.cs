@@ -21,8 +21,10 @@ internal sealed class BoundModel
     {
         Model = model;
         InputSchema = schema;
-        Inputs = [.. model.Program.Inputs.Select((tensor, i) => BoundInput.Bind(tensor, model.InputColumns[i], schema, model.IsBatched))];
-        MaxBatch = model.IsBatched ? Math.Clamp(MostValues / Math.Max(1, Inputs.Max(i => i.RowSize)), 1, MostRows) : 1;
+        Inputs = BindAll(model.IsBatched);
+        IsBatched = model.IsBatched && model.OutputsFollowTheBatch([.. Inputs.Select(i => i.RowDims)]);
+        if (IsBatched != model.IsBatched) Inputs = BindAll(false);
+        MaxBatch = IsBatched ? Math.Clamp(MostValues / Math.Max(1, Inputs.Max(i => i.RowSize)), 1, MostRows) : 1;
         using (var run = Rent(1)) _outputDims = [.. model.Program.Outputs.Select((_, o) => RowDims(run.OutputShape(o)))];
         OutputSchema = MakeSchema();
     }
@@ -36,12 +38,15 @@ internal sealed class BoundModel
 
     public IReadOnlyList<BoundInput> Inputs { get; }
 
+    /// <summary>True where the first axis of every input and output counts rows; false where a row is a run of its own.</summary>
+    public bool IsBatched { get; }
+
     public int MaxBatch { get; }
 
     /// <summary>Memory for at least <paramref name="rows"/> rows; the number of rows is a power of two, so that few plans are made.</summary>
     public ProgramRun Rent(int rows) => RentExactly((int)BitOperations.RoundUpToPowerOf2((uint)rows));
 
-    public ProgramRun RentExactly(int rows) => Model.Program.Rent([.. Inputs.Select(i => i.Shape(rows, Model.IsBatched))]);
+    public ProgramRun RentExactly(int rows) => Model.Program.Rent([.. Inputs.Select(i => i.Shape(rows, IsBatched))]);
 
     /// <summary>Elements of one row of an output.</summary>
     public int OutputSize(int output) => _outputDims[output].Aggregate(1, (product, d) => product * d);
@@ -63,7 +68,10 @@ internal sealed class BoundModel
         return InputSchema.Where(c => active[c.Index]);
     }
 
-    private int[] RowDims(int[] dims) => dims.Length > 0 && (Model.IsBatched || dims[0] == 1) ? dims[1..] : dims;
+    private List<BoundInput> BindAll(bool isBatched) =>
+        [.. Model.Program.Inputs.Select((tensor, i) => BoundInput.Bind(tensor, Model.InputColumns[i], InputSchema, isBatched))];
+
+    private int[] RowDims(int[] dims) => dims.Length > 0 && (IsBatched || dims[0] == 1) ? dims[1..] : dims;
 
     private DataViewSchema MakeSchema()
     {

@@ -22,7 +22,7 @@ internal sealed class RowBatch : IDisposable
         _bound = bound;
         _threads = threads;
         var program = bound.Model.Program;
-        _readers = [.. bound.Inputs.Select((input, i) => InputReader.Create(input, source, bound.Model.IsBatched && program.AcceptsSparse(i)))];
+        _readers = [.. bound.Inputs.Select((input, i) => InputReader.Create(input, source, bound.IsBatched && program.AcceptsSparse(i)))];
     }
 
     /// <summary>Takes the source's current row; slots ascend from 0.</summary>
@@ -34,12 +34,12 @@ internal sealed class RowBatch : IDisposable
     /// <summary>Scores the first <paramref name="count"/> rows that were read.</summary>
     public void Score(int count)
     {
-        if (_run is null || count > _runRows || count <= _runRows / 2 && _bound.Model.IsBatched)
+        if (_run is null || count > _runRows || count <= _runRows / 2 && _bound.IsBatched)
         {
             _run?.Dispose();
             _run = null;
             _run = _bound.Rent(count);
-            _runRows = _bound.Model.IsBatched ? _run.InputShape(0)[0] : 1;
+            _runRows = _bound.IsBatched ? _run.InputShape(0)[0] : 1;
         }
         for (int i = 0; i < _readers.Length; i++) _readers[i].Load(_run, i, count);
         _run.Execute(null, _threads);

@@ -16,7 +16,7 @@ internal sealed class ScoringModel
         InputColumns = inputColumns;
         Outputs = outputs;
         Annotations = annotations;
-        IsBatched = program.Inputs.All(i => i.Shape is { Rank: > 0 } shape && !shape[0].IsKnown) && OutputsFollowTheBatch(program);
+        IsBatched = program.Inputs.All(i => i.Shape is { Rank: > 0 } shape && !shape[0].IsKnown) && OutputsFollowTheBatch(program, null);
     }
 
     public Program Program { get; }
@@ -27,8 +27,15 @@ internal sealed class ScoringModel
 
     public DataViewSchema? Annotations { get; }
 
-    /// <summary>True where the first axis of every input and output counts rows; false where a row is a run of its own.</summary>
+    /// <summary>
+    /// True where the first axis of every input and output counts rows; false where a row is a run of its own. Open extents of a row are
+    /// taken for 1 here: once they are known, ask <see cref="OutputsFollowTheBatch(int[][])"/>.
+    /// </summary>
     public bool IsBatched { get; }
+
+    /// <summary>True where rows of these extents can be stacked.</summary>
+    public bool OutputsFollowTheBatch(int[][] rowDims) =>
+        Program.Inputs.All(i => i.Shape!.Skip(1).All(d => d.IsKnown)) ? IsBatched : IsBatched && OutputsFollowTheBatch(Program, rowDims);
 
     public int OutputIndex(OutputColumn column)
     {
@@ -37,12 +44,12 @@ internal sealed class ScoringModel
         throw new ModelFormatException($"The model has no output '{column.Tensor}' for column '{column.Name}'.", null, column.Tensor);
     }
 
-    /// <summary>Infers the outputs for batches of 1 and of 2, with 1 for every other open extent.</summary>
-    private static bool OutputsFollowTheBatch(Program program)
+    /// <summary>Infers the outputs for batches of 1 and of 2, with 1 for every open extent of rows that are not known yet.</summary>
+    private static bool OutputsFollowTheBatch(Program program, int[][]? rowDims)
     {
         try
         {
-            int[][] one = ShapesOf(program, 1), two = ShapesOf(program, 2);
+            int[][] one = ShapesOf(program, 1, rowDims), two = ShapesOf(program, 2, rowDims);
             return one.Zip(two).All(p => p.First.Length > 0 && p.First[0] == 1 && p.Second[0] == 2 && p.First.AsSpan(1).SequenceEqual(p.Second.AsSpan(1)));
         }
         catch (QuantizationException)
@@ -52,10 +59,10 @@ internal sealed class ScoringModel
         }
     }
 
-    private static int[][] ShapesOf(Program program, int batch)
+    private static int[][] ShapesOf(Program program, int batch, int[][]? rowDims)
     {
-        int[][] shapes = [.. program.Inputs.Select(i => i.Shape!.Select((d, axis) => axis == 0 ? batch : d.IsKnown ? (int)d.Value : 1).ToArray())];
-        using var run = program.Rent(shapes);
+        int[][] rows = rowDims ?? [.. program.Inputs.Select(i => i.Shape!.Skip(1).Select(d => d.IsKnown ? (int)d.Value : 1).ToArray())];
+        using var run = program.Rent([.. rows.Select(dims => (int[])[batch, .. dims])]);
         return [.. program.Outputs.Select((_, o) => run.OutputShape(o))];
     }
 }
