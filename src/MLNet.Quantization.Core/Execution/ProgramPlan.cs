@@ -40,7 +40,7 @@ internal sealed class ProgramPlan
             if (node.Node.Outputs.All(o => o.Length == 0 || facts[o].Value is not null)) continue;
             var inputs = node.Reads.Select((r, i) => r.Length > 0 && node.Step.ReadsAtRun(i) ? values.Add(r) : -1).ToArray();
             var outputs = node.Node.Outputs.Select(o => o.Length > 0 ? values.Add(o) : -1).ToArray();
-            var needs = node.Step.Plan(node.Reads.Select(r => r.Length > 0 ? values.LayoutOf(r) : null).ToArray(), outputs.Select(values.LayoutAt).ToArray());
+            var needs = PlanOf(node, node.Reads.Select(r => r.Length > 0 ? values.LayoutOf(r) : null).ToArray(), outputs.Select(values.LayoutAt).ToArray());
             steps.Add(new(node, inputs, outputs, needs));
         }
         foreach (var output in program.Outputs) values.Add(output.Name);
@@ -54,6 +54,23 @@ internal sealed class ProgramPlan
             Aliases(s) && memory.Roots[s.Outputs[0]] == memory.Roots[s.Inputs[s.Node.Step.AliasedInput]] && !program.Options.Watched.Contains(table[s.Outputs[0]].Name);
         PlannedStep AsRun(PlannedStep s) =>
             Aliases(s) ? s with { Node = s.Node with { Step = CopyStep.Instance }, Inputs = [s.Inputs[s.Node.Step.AliasedInput]] } : s;
+    }
+
+    /// <summary>Few files are so large; those that contradict themselves may be.</summary>
+    private static StepPlan PlanOf(PreparedNode node, TensorLayout?[] inputs, TensorLayout?[] outputs)
+    {
+        try
+        {
+            var needs = node.Step.Plan(inputs, outputs);
+            return needs.WorkspaceBytes <= int.MaxValue - MemoryPlanner.Alignment ? needs : throw TooLarge($"{needs.WorkspaceBytes} bytes");
+        }
+        catch (OverflowException)
+        {
+            throw TooLarge("too many elements");
+        }
+
+        UnsupportedOperatorException TooLarge(string what) =>
+            new($"Node '{node.Node.DisplayName}' ({node.Node.OpType}): at these extents it works on {what}, supported are up to 2^31 - 1.", node.Node.DisplayName, node.Node.OpType, node.Node.Domain);
     }
 
     public bool Fits(ReadOnlySpan<int[]> inputShapes)

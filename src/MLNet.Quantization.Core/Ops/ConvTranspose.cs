@@ -17,7 +17,11 @@ internal sealed class ConvTranspose : Operator
         TensorShape? x = context.Input(0, ElementType.Float).Shape, w = context.Input(1, ElementType.Float).Shape;
         var bias = context.Optional(2) is null ? null : context.Input(2, ElementType.Float).Shape;
         if (w is { Rank: < 3 }) throw context.Malformed($"the weights have shape {w}, expected [channels, outputs of a group, kernel...]");
-        if (x is null || w is null) return [new(ElementType.Float, (x ?? w) is { } either ? new(new Dimension[either.Rank]) : null)];
+        if (x is null || w is null)
+        {
+            if (w is not null) OutputsOf(context, Dimension.Unknown, w, bias);
+            return [new(ElementType.Float, (x ?? w) is { } either ? new(new Dimension[either.Rank]) : null)];
+        }
         if (x.Rank != w.Rank) throw context.Malformed($"input {x} and weights {w} differ in rank");
         var dims = new Dimension[x.Rank];
         (dims[0], dims[1]) = (x[0], OutputsOf(context, x[1], w, bias));

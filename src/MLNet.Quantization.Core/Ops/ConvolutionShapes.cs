@@ -15,9 +15,9 @@ internal static class ConvolutionShapes
     {
         if (weights is not { } w) return input is { } open ? new([.. Enumerable.Repeat(Dimension.Unknown, open.Rank)]) : null;
         if (w.Rank < 3) throw context.Malformed($"the weights have shape {w}, expected [outputs, channels of a group, kernel...]");
+        if (input is { } known && known.Rank != w.Rank) throw context.Malformed($"input {input} and weights {w} differ in rank");
+        CheckChannels(context, input?[1] ?? Dimension.Unknown, w, bias);
         if (input is not { } x) return null;
-        if (x.Rank != w.Rank) throw context.Malformed($"input {x} and weights {w} differ in rank");
-        CheckChannels(context, x[1], w, bias);
         var dims = new Dimension[x.Rank];
         Array.Fill(dims, Dimension.Unknown);
         (dims[0], dims[1]) = (x[0], w[0]);
@@ -57,7 +57,7 @@ internal static class ConvolutionShapes
     private static void CheckChannels(OpContext context, Dimension channels, TensorShape w, TensorShape? bias)
     {
         long groups = context.Attribute("group", 1L);
-        if (groups < 1) throw context.Malformed($"group is {groups}");
+        if (groups is < 1 or > int.MaxValue) throw context.Malformed($"group is {groups}");
         if (w[0].IsKnown && w[0].Value % groups != 0) throw context.Malformed($"{w[0]} outputs do not fall into {groups} groups");
         if (channels.IsKnown && w[1].IsKnown && channels.Value != w[1].Value * groups)
             throw context.Malformed($"the input has {channels} channels, expected {w[1].Value * groups}: weights {w} in {groups} groups");

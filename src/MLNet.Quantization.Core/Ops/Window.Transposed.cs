@@ -8,7 +8,7 @@ internal sealed partial class Window
 {
     /// <summary>The extent of a transposed convolution's output along a spatial axis; unknown where the input's is and matters.</summary>
     public Dimension TransposedOutput(int axis, Dimension input) =>
-        input.IsKnown ? ResolveTransposed(axis, checked((int)input.Value)).Output
+        input.IsKnown ? ResolveTransposed(axis, Extent(axis, input)).Output
         : OutputShape() is { } given ? given[axis] : Dimension.Unknown;
 
     /// <summary>What is cut off before the first element of the full output, and the extent of what is kept, along a spatial axis of a known extent.</summary>
@@ -29,7 +29,8 @@ internal sealed partial class Window
             (before, output) = (0, full);
         }
         if (output < 0 || output == 0 && input > 0) throw _context.Malformed($"of {full} elements along spatial axis {axis} the pads leave {output}");
-        return output <= int.MaxValue / 2 ? ((int)before, (int)output) : throw _context.Malformed($"the output has {output} elements along spatial axis {axis}");
+        if (before > MostExtent) throw _context.Malformed($"of {full} elements along spatial axis {axis}, {before} before the first are cut off; supported are up to {MostExtent}");
+        return output <= MostExtent ? ((int)before, (int)output) : throw _context.Malformed($"the output has {output} elements along spatial axis {axis}");
     }
 
     /// <summary>Attribute output_shape; null where it is not there. Some files give batch and channels too.</summary>

@@ -11,6 +11,9 @@ internal sealed partial class Window
 {
     private const int MostAxes = 3;
 
+    /// <summary>Of an axis, and of what is added to it, so that both together fit int.</summary>
+    private const int MostExtent = int.MaxValue / 2;
+
     private readonly OpContext _context;
     private readonly string _autoPad;
     private readonly long[] _pads;
@@ -57,11 +60,13 @@ internal sealed partial class Window
     /// <summary>The output's extent along a spatial axis; unknown where the input's is.</summary>
     public Dimension Output(int axis, Dimension input)
     {
-        if (input.IsKnown)
-            return input.Value <= int.MaxValue / 2 ? Resolve(axis, (int)input.Value).Output : throw _context.Unsupported($"spatial axis {axis} of its input has {input} elements, supported are up to {int.MaxValue / 2}");
+        if (input.IsKnown) return Resolve(axis, Extent(axis, input)).Output;
         // A window of one element that moves by one keeps any extent.
         return Kernel[axis] == 1 && Strides[axis] == 1 && _pads[axis] == 0 && _pads[axis + Rank] == 0 ? input : Dimension.Unknown;
     }
+
+    private int Extent(int axis, Dimension input) =>
+        input.Value <= MostExtent ? (int)input.Value : throw _context.Unsupported($"spatial axis {axis} of its input has {input} elements, supported are up to {MostExtent}");
 
     /// <summary>Padding before and after, and the output's extent, along a spatial axis of a known extent.</summary>
     /// <exception cref="ModelFormatException">The window is larger than the padded input.</exception>
@@ -72,6 +77,7 @@ internal sealed partial class Window
         {
             output = (input + stride - 1) / stride;
             long total = Math.Max(0, ((output - 1) * stride) + reach - input);
+            if (total > MostExtent) throw _context.Malformed($"its window reaches over {reach} elements of spatial axis {axis}, for which {_autoPad} would add {total}; supported are up to {MostExtent}");
             before = _autoPad == "SAME_UPPER" ? total / 2 : total - (total / 2);
             return ((int)before, (int)(total - before), (int)output);
         }

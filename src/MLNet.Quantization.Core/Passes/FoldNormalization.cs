@@ -119,12 +119,11 @@ internal static class FoldNormalization
     /// <param name="Node">Conv, ConvTranspose or Gemm.</param>
     /// <param name="Weights">Conv [F, C / group, ...]; ConvTranspose [C, F / group, ...]; Gemm [K, N], or [N, K] where <paramref name="OutputsFirst"/>.</param>
     /// <param name="OutputsFirst">One output's weights lie together.</param>
+    /// <param name="Groups">Divides the first extent of the weights.</param>
     /// <param name="Bias">As many as outputs.</param>
-    private sealed record Layer(Node Node, Tensor Weights, bool OutputsFirst, double[] Bias)
+    private sealed record Layer(Node Node, Tensor Weights, bool OutputsFirst, int Groups, double[] Bias)
     {
         private bool IsGemm => Node.OpType == "Gemm";
-
-        private int Groups => GroupsOf(Node);
 
         public int Outputs => Bias.Length;
 
@@ -147,18 +146,18 @@ internal static class FoldNormalization
             if (gemm && (node.Attributes.Get("alpha", 1f) != 1 || node.Attributes.Get("beta", 1f) != 1 || node.Attributes.Get("transA", 0L) != 0)) return null;
             if (index.Constant(node.Inputs[1]) is not { Type: ElementType.Float } w || (gemm ? w.Rank != 2 : w.Rank < 3)) return null;
             bool first = gemm ? node.Attributes.Get("transB", 0L) != 0 : node.OpType == "Conv";
-            int outputs = first ? w.Dims[0] : w.Dims[1] * GroupsOf(node);
-            if (w.Count == 0 || outputs % GroupsOf(node) > 0) return null;
+            // Both kinds of convolution have their groups along the first axis.
+            long groups = gemm ? 1 : node.Attributes.Get("group", 1L);
+            if (w.Count == 0 || groups < 1 || w.Dims[0] % groups > 0) return null;
+            int outputs = first ? w.Dims[0] : w.Dims[1] * (int)groups;
             var bias = new double[outputs];
             if (node.Input(2) is { } name)
             {
                 if (index.Constant(name) is not { Type: ElementType.Float } b || b.Count != 1 && (b.Count != outputs || b.Dims[^1] != outputs)) return null;
                 for (int j = 0; j < outputs; j++) bias[j] = b.Span<float>()[b.Count == 1 ? 0 : j];
             }
-            return new(node, w, first, bias);
+            return new(node, w, first, (int)groups, bias);
         }
-
-        private static int GroupsOf(Node node) => node.OpType == "Gemm" ? 1 : (int)Math.Max(1, node.Attributes.Get("group", 1L));
 
         /// <summary>The layer with what comes behind it, or null where numbers leave the range of float32.</summary>
         public Node? Behind(GraphPatch patch, Affine affine, string output)

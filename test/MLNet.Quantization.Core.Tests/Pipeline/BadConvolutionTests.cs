@@ -3,6 +3,7 @@ using Google.Protobuf;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Onnx;
 using MLNet.Quantization.Onnx.Proto;
+using MLNet.Quantization.Passes;
 using MLNet.Quantization.Pipeline;
 
 namespace MLNet.Quantization.Tests.Pipeline;
@@ -16,7 +17,7 @@ public sealed class BadConvolutionTests
     [DataRow("group", 0L, "group is 0")]
     [DataRow("group", -2L, "group is -2")]
     [DataRow("group", 2L, "2 channels, expected 4")]
-    [DataRow("group", 1L << 32, "groups")]
+    [DataRow("group", 1L << 32, "group is 4294967296")]
     [DataRow("group", long.MinValue, "group is")]
     [DataRow("auto_pad", "SAME", "auto_pad is 'SAME'")]
     [DataRow("auto_pad", "same_upper", "auto_pad is 'same_upper'")]
@@ -32,6 +33,44 @@ public sealed class BadConvolutionTests
     [DataRow("dilations", new[] { 1L << 20, 1 }, "reaches over 2097153 elements of spatial axis 0")]
     [DataRow("kernel_shape", new[] { -3L, 3 }, "not that of its weights")]
     public void Lists(string name, long[] value, string expected) => AssertRefused(expected, attributes: AttributeMap.Empty.With(name, value.ToImmutableArray()));
+
+    /// <summary>Padding that follows from the window is as large as the window reaches.</summary>
+    [TestMethod]
+    [DataRow("Conv", "SAME_UPPER", int.MaxValue / 4)]
+    [DataRow("Conv", "SAME_LOWER", int.MaxValue / 4)]
+    [DataRow("ConvTranspose", "SAME_UPPER", int.MaxValue / 4)]
+    [DataRow("ConvTranspose", "SAME_LOWER", int.MaxValue / 4)]
+    public void PaddingBeyondWhatIsIndexed(string type, string pad, long dilation)
+    {
+        var attributes = AttributeMap.Empty.With("auto_pad", pad).With("dilations", ImmutableArray.Create(dilation, 1));
+        AssertRefused("spatial axis 0", attributes, type == "Conv" ? [4, 2, 9, 3] : [2, 4, 9, 3], type: type);
+    }
+
+    /// <summary>Extents that can be counted, of which an image with its padding would be more than memory is addressed by.</summary>
+    [TestMethod]
+    public void AnImageThatCannotBePadded()
+    {
+        var attributes = AttributeMap.Empty.With("auto_pad", "SAME_UPPER").With("dilations", ImmutableArray.Create(1L << 27, 1));
+        var network = QuantizationRecipe.QuantizeDynamic(PreparedModel.Prepare(Network(attributes, [4, 2, 3, 3], 8))).Compile();
+        StringAssert.Contains(Assert.ThrowsExactly<UnsupportedOperatorException>(() => network.Rent([1, 2, 8, 8])).Message, "'features'");
+    }
+
+    /// <summary>Groups are checked where the input's shape is not known, and before anything folds into the layer.</summary>
+    [TestMethod]
+    [DataRow("Conv", 0L)]
+    [DataRow("Conv", 1L << 32)]
+    [DataRow("Conv", 3L)]
+    [DataRow("ConvTranspose", 0L)]
+    [DataRow("ConvTranspose", 3L)]
+    [DataRow("ConvTranspose", (1L << 32) + 1)]
+    public void GroupsOfAnInputOfUnknownShape(string type, long group)
+    {
+        var network = Network(AttributeMap.Empty.With("group", group), type == "Conv" ? [4, 2, 3, 3] : [2, 4, 3, 3], 8, type);
+        network = network with { Inputs = [new("x", ElementType.Float, null)] };
+        StringAssert.Contains(Assert.Throws<QuantizationException>(() => PreparedModel.Prepare(network)).Message, "'features'");
+        // As the pass meets it, should nothing have looked before.
+        Assert.AreSame(network, FoldNormalization.Apply(network));
+    }
 
     [TestMethod]
     [DataRow(new[] { 4, 3, 3, 3 }, "2 channels, expected 3")]
@@ -64,22 +103,22 @@ public sealed class BadConvolutionTests
         Assert.AreEqual("w", error.TensorName);
     }
 
-    private static void AssertRefused(string expected, AttributeMap? attributes = null, int[]? weights = null, long height = 8)
+    private static void AssertRefused(string expected, AttributeMap? attributes = null, int[]? weights = null, long height = 8, string type = "Conv")
     {
-        var error = Assert.Throws<QuantizationException>(() => PreparedModel.Prepare(Network(attributes ?? AttributeMap.Empty, weights ?? [4, 2, 3, 3], height)));
+        var error = Assert.Throws<QuantizationException>(() => PreparedModel.Prepare(Network(attributes ?? AttributeMap.Empty, weights ?? [4, 2, 3, 3], height, type)));
         StringAssert.Contains(error.Message, "'features'");
         StringAssert.Contains(error.Message, expected);
     }
 
     /// <summary>x [N, 2, height, 8], one convolution with a bias of 4, and what follows it in a network.</summary>
-    private static ModelGraph Network(AttributeMap attributes, int[] weights, long height)
+    private static ModelGraph Network(AttributeMap attributes, int[] weights, long height, string type = "Conv")
     {
         int count = weights.Aggregate(1, (p, d) => p * d);
         return new()
         {
             Inputs = [new("x", ElementType.Float, new(new Dimension("N"), 2, height, 8))],
             Outputs = [new("y", ElementType.Float, null)],
-            Nodes = [Node.Create("features", "Conv", ["x", "w", "b"], ["c"]) with { Attributes = attributes }, Node.Create("relu", "Relu", ["c"], ["r"]), Node.Create("mean", "GlobalAveragePool", ["r"], ["y"])],
+            Nodes = [Node.Create("features", type, ["x", "w", "b"], ["c"]) with { Attributes = attributes }, Node.Create("relu", "Relu", ["c"], ["r"]), Node.Create("mean", "GlobalAveragePool", ["r"], ["y"])],
             Initializers = ImmutableDictionary<string, Tensor>.Empty.Add("w", Tensor.Create([.. Enumerable.Range(0, count).Select(i => MathF.Sin(i))], weights)).Add("b", Tensor.Create([1f, 2, 3, 4], 4)),
             OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 17),
         };
