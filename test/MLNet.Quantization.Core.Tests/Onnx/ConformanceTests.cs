@@ -16,9 +16,9 @@ public class ConformanceTests
     [
         "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Celu", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvTranspose",
         "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Elu", "Equal", "Erf", "Expand", "Flatten", "Gather", "Gelu", "Gemm",
-        "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "If",
-        "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "LpPool", "MatMul", "MatMulInteger",
-        "Max", "MaxPool", "Min", "Mish", "Mul", "Neg", "PRelu", "Pad", "QLinearMatMul", "QuantizeLinear", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceSum",
+        "GlobalAveragePool", "GRU", "GlobalMaxPool", "Greater", "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "If",
+        "InstanceNormalization", "LRN", "LSTM", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "LpPool", "MatMul", "MatMulInteger",
+        "Max", "MaxPool", "Min", "Mish", "Mul", "Neg", "PRelu", "Pad", "QLinearMatMul", "QuantizeLinear", "RNN", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceSum",
         "Relu", "Reshape", "Resize", "Selu", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Sqrt", "Squeeze", "Sub", "Tanh",
         "ThresholdedRelu", "Transpose", "Unsqueeze", "Upsample",
     ];

@@ -131,7 +131,7 @@ internal sealed unsafe class DynamicProduct
             (scales[i], zeroPoints[i]) = RowQuantizer.Row(x, k, to);
             for (int j = k; j < k + padding; j++) to[j] = 0;
         }
-        _product.RunCopied(codes, rows, scales, zeroPoints, c);
+        _product.RunCopied(codes, rows, scales, zeroPoints, 4, c);
     }
 
     private void Whole(float* x, int m, float* c, Span<byte> scratch, int maxThreads)

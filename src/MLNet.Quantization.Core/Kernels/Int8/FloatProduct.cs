@@ -43,8 +43,11 @@ internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<floa
         }
     }
 
-    /// <summary>Some rows on this thread, whose activations lie at <see cref="ActivationRows.Stride"/>, padded; each with its scale and zero point.</summary>
-    internal void RunCopied(byte* a, int rows, float* rowScales, int* rowZeroPoints, float* c)
+    /// <summary>
+    /// Some rows on this thread, whose activations lie as <see cref="ActivationRows"/> copies them; scales and zero points follow each
+    /// other at <paramref name="step"/> bytes, 4 or 0.
+    /// </summary>
+    internal void RunCopied(byte* a, int rows, float* rowScales, int* rowZeroPoints, int step, float* c)
     {
         var t = new TileArguments
         {
@@ -53,9 +56,9 @@ internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<floa
             C = (byte*)c,
             Ldc = 4L * Weights.N,
             RowScales = rowScales,
-            RowScaleStep = 4,
+            RowScaleStep = step,
             RowZeroPoints = rowZeroPoints,
-            RowZeroPointStep = 4,
+            RowZeroPointStep = step,
         };
         RunCopied(ref t, rows);
     }

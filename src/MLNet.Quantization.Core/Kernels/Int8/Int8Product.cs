@@ -202,6 +202,7 @@ internal abstract unsafe class Int8Product
         for (; row < rowEnd; row += block) Block(template, row, Math.Min(block, rowEnd - row), panel, panelEnd, m, scratch);
     }
 
+    /// <summary>One block; without <paramref name="scratch"/> its activations need no copy.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Block(in TileArguments template, int row, int rows, int panel, int panelEnd, int m, byte* scratch)
     {
@@ -211,7 +212,7 @@ internal abstract unsafe class Int8Product
         byte* a = template.A + (row * lda);
         byte* last = a;
         int lastFrom = rows; // tiles that end at the block's end read rows from here on through the copy
-        if (CopiesBlock(rows, Weights.Panels.Length, lda))
+        if (scratch != null && CopiesBlock(rows, Weights.Panels.Length, lda))
         {
             ActivationRows.Copy(kernel, a, lda, rows, Weights.K, scratch, stride);
             a = scratch;

@@ -1,0 +1,140 @@
+using MLNet.Quantization.Kernels;
+
+namespace MLNet.Quantization.Ops.Recurrent;
+
+/// <summary>One direction of a recurrent layer, prepared: its products and gates. Immutable.</summary>
+internal abstract unsafe class RecurrentCell
+{
+    protected RecurrentCell(RowProduct input, RecurrentWeights weights, float clip)
+    {
+        Input = input;
+        Width = weights.Width;
+        Hidden = weights.Hidden;
+        Clip = clip;
+    }
+
+    /// <summary>x · W + bias.</summary>
+    public RowProduct Input { get; }
+
+    /// <summary>Floats of one row of the state.</summary>
+    public int Width { get; }
+
+    public int Hidden { get; }
+
+    protected float Clip { get; }
+
+    /// <summary>Scratch memory of <see cref="Advance"/> for so many rows.</summary>
+    public abstract long ScratchBytes(int rows);
+
+    /// <summary>One step.</summary>
+    /// <param name="rows">Rows of a batch, at most <paramref name="capacity"/>.</param>
+    /// <param name="capacity">What the scratch is for.</param>
+    /// <param name="input">[rows, Input.N]; may be overwritten.</param>
+    /// <param name="state">h [rows, Width], replaced.</param>
+    /// <param name="cell">c [rows, Width], replaced; null where the cell has none.</param>
+    /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
+    public abstract void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch);
+
+    protected static long Align(long bytes) => (bytes + AlignedBuffer.Alignment - 1) / AlignedBuffer.Alignment * AlignedBuffer.Alignment;
+
+    /// <summary>One cell for each direction.</summary>
+    /// <param name="form">The node.</param>
+    /// <param name="weights">Its W and R.</param>
+    /// <param name="bias">B [directions, 2 · gates · hidden], or null.</param>
+    /// <param name="peepholes">P [directions, 3 · hidden], or null.</param>
+    public static RecurrentCell[] CreateAll(RecurrentForm form, RecurrentWeights weights, float[]? bias, float[]? peepholes)
+    {
+        var cells = new RecurrentCell[form.DirectionCount];
+        for (int d = 0; d < cells.Length; d++) cells[d] = Create(form, weights, d, Part(bias, d), Part(peepholes, d));
+        return cells;
+
+        ReadOnlySpan<float> Part(float[]? all, int direction) => all is null ? default : all.AsSpan(direction * (all.Length / form.DirectionCount), all.Length / form.DirectionCount);
+    }
+
+    /// <param name="form">The node.</param>
+    /// <param name="weights">Its W and R.</param>
+    /// <param name="direction">0 or 1.</param>
+    /// <param name="bias">B of the direction [2 · gates · hidden], that of W before that of R; or empty.</param>
+    /// <param name="peepholes">P of the direction [3 · hidden], or empty.</param>
+    private static RecurrentCell Create(RecurrentForm form, RecurrentWeights weights, int direction, ReadOnlySpan<float> bias, ReadOnlySpan<float> peepholes)
+    {
+        int gates = form.Gates;
+        float[] inputBias = bias.IsEmpty ? [] : weights.PadGates(bias, 0, gates), recurrentBias = bias.IsEmpty ? [] : weights.PadGates(bias, gates, gates);
+        // What is multiplied by the reset gate, its bias with it, cannot be added beforehand.
+        int joined = form is { Cell: "GRU", ResetsAfter: true } ? 2 : gates;
+        for (int i = 0; i < inputBias.Length && i < joined * weights.Width; i++)
+        {
+            inputBias[i] += recurrentBias[i];
+            recurrentBias[i] = 0;
+        }
+        var input = weights.Input(direction, inputBias);
+        var f = form.Activations[direction];
+        if (form.Cell == "GRU" && !form.ResetsAfter)
+            return new ResetCell(input, weights.Recurrent(direction, 0, 2, []), weights.Recurrent(direction, 2, 1, []), weights, form.Clip, new ResetGates(f[0], f[1]));
+        var recurrent = weights.Recurrent(direction, 0, gates, joined < gates ? recurrentBias : []);
+        RecurrentGates kernel = form.Cell switch { "LSTM" => new LstmGates(f[0], f[1], f[2]), "GRU" => new GruGates(f[0], f[1]), _ => new RnnGates(f[0]) };
+        return new PlainCell(input, recurrent, weights, form.Clip, kernel, peepholes.IsEmpty ? [] : weights.PadGates(peepholes, 0, 3), form.CouplesGates);
+    }
+
+    /// <summary>LSTM, RNN, and GRU with linear_before_reset: one product over the state, then the gates.</summary>
+    private sealed class PlainCell(RowProduct input, RowProduct recurrent, RecurrentWeights weights, float clip, RecurrentGates gates, float[] peepholes, bool coupled)
+        : RecurrentCell(input, weights, clip)
+    {
+        public override long ScratchBytes(int rows) => Align(recurrent.SlotBytes(rows)) + Align(4L * rows * recurrent.N);
+
+        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch)
+        {
+            float* sums = (float*)(scratch + Align(recurrent.SlotBytes(capacity)));
+            for (int i = 0; i < rows; i++) recurrent.Put((byte*)(state + ((long)i * Width)), i, scratch, capacity);
+            recurrent.Run(rows, scratch, capacity, sums);
+            fixed (float* p = peepholes)
+            {
+                var a = new GateArguments { Width = Width, Input = input, Recurrent = sums, Peepholes = p, Cell = cell, State = state, Clip = Clip, Coupled = coupled };
+                for (int i = 0; i < rows; i++)
+                {
+                    gates.Run(&a);
+                    a.Input += recurrent.N;
+                    a.Recurrent += recurrent.N;
+                    a.State += Width;
+                    if (cell != null) a.Cell += Width;
+                }
+            }
+        }
+    }
+
+    /// <summary>GRU without linear_before_reset: a second product, over r ⊙ h.</summary>
+    private sealed class ResetCell(RowProduct input, RowProduct first, RowProduct last, RecurrentWeights weights, float clip, ResetGates gates) : RecurrentCell(input, weights, clip)
+    {
+        public override long ScratchBytes(int rows) => Align(Math.Max(first.SlotBytes(rows), last.SlotBytes(rows))) + Align(4L * rows * first.N) + Align(4L * rows * Width);
+
+        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch)
+        {
+            float* sums = (float*)(scratch + Align(Math.Max(first.SlotBytes(capacity), last.SlotBytes(capacity))));
+            float* reset = (float*)((byte*)sums + Align(4L * capacity * first.N));
+            for (int i = 0; i < rows; i++) first.Put((byte*)(state + ((long)i * Width)), i, scratch, capacity);
+            first.Run(rows, scratch, capacity, sums);
+            for (int i = 0; i < rows; i++)
+            {
+                var a = Row(i, input, sums + ((long)i * first.N), state, reset);
+                gates.Run(&a);
+            }
+            for (int i = 0; i < rows; i++) last.Put((byte*)(reset + ((long)i * Width)), i, scratch, capacity);
+            last.Run(rows, scratch, capacity, sums);
+            for (int i = 0; i < rows; i++)
+            {
+                var a = Row(i, input, sums + ((long)i * last.N), state, reset);
+                gates.Finish(&a);
+            }
+        }
+
+        private GateArguments Row(int i, float* input, float* sums, float* state, float* reset) => new()
+        {
+            Width = Width,
+            Input = input + ((long)i * Input.N),
+            Recurrent = sums,
+            State = state + ((long)i * Width),
+            Reset = reset + ((long)i * Width),
+            Clip = Clip,
+        };
+    }
+}

@@ -1,0 +1,135 @@
+namespace MLNet.Quantization.Ops.Recurrent;
+
+/// <summary>
+/// The tensors of one run of a recurrent layer, and the walk of some rows in one direction over the steps. A row whose sequence has ended
+/// drops out: rows are kept in the order of their lengths, longest first. The inputs of some steps are multiplied together, as many as
+/// stay in the cache until their steps come.
+/// </summary>
+internal unsafe struct RecurrentRun
+{
+    /// <summary>Sums of a block of steps.</summary>
+    private const int BlockBytes = 256 << 10;
+
+    public int Steps, Batch, Directions, XRowBytes;
+
+    public bool BatchFirst, HasCell;
+
+    /// <summary>x [steps, batch, ...], or [batch, steps, ...] where <see cref="BatchFirst"/>.</summary>
+    public byte* X;
+
+    /// <summary>By row of the batch; null: all as long as x.</summary>
+    public int* Lengths;
+
+    /// <summary>What the run begins with, or null for zeros.</summary>
+    public float* State, Cell;
+
+    /// <summary>Results, null where nobody reads them.</summary>
+    public float* Y, LastState, LastCell;
+
+    /// <summary>Memory for <see cref="Run"/>, starting at a multiple of 64.</summary>
+    public static long Bytes(RecurrentCell cell, int steps, int rows)
+    {
+        int block = BlockSteps(cell, steps, rows), slots = block * rows;
+        return Align(8L * rows) + (2 * Align(4L * rows * cell.Width)) + Align(4L * slots * cell.Input.N) + Align(cell.Input.SlotBytes(slots)) + Align(cell.ScratchBytes(rows));
+    }
+
+    /// <param name="cell">The direction's cell.</param>
+    /// <param name="direction">0 or 1.</param>
+    /// <param name="isReverse">From the last step to the first.</param>
+    /// <param name="first">First row of the batch.</param>
+    /// <param name="rows">1 or more.</param>
+    /// <param name="memory"><see cref="Bytes"/>.</param>
+    public readonly void Run(RecurrentCell cell, int direction, bool isReverse, int first, int rows, byte* memory)
+    {
+        int block = BlockSteps(cell, Steps, rows), slots = block * rows, hidden = cell.Hidden;
+        // A key is a row's length, longest first, and its number in the batch.
+        var keys = (long*)Take(ref memory, 8L * rows);
+        float* state = (float*)Take(ref memory, 4L * rows * cell.Width), cells = (float*)Take(ref memory, 4L * rows * cell.Width);
+        float* sums = (float*)Take(ref memory, 4L * slots * cell.Input.N);
+        byte* inputs = Take(ref memory, cell.Input.SlotBytes(slots));
+        if (!HasCell) cells = null;
+        for (int i = 0; i < rows; i++) keys[i] = ((long)(Steps - LengthOf(first + i)) << 32) | (uint)(first + i);
+        new Span<long>(keys, rows).Sort();
+        Begin(keys, rows, direction, cell, State, state);
+        if (cells != null) Begin(keys, rows, direction, cell, Cell, cells);
+        ClearEnds(keys, rows, direction, hidden);
+
+        int active = rows;
+        for (int start = 0; start < Steps; start += block)
+        {
+            int end = Math.Min(Steps, start + block), slot = 0, ahead = active;
+            for (int step = start; step < end; step++)
+            {
+                ahead = ActiveAt(step, keys, ahead);
+                for (int i = 0; i < ahead; i++) cell.Input.Put(Row(X, Time(keys[i], step, isReverse), RowOf(keys[i])), slot++, inputs, slots);
+            }
+            if (slot == 0) break;
+            cell.Input.Run(slot, inputs, slots, sums);
+            float* at = sums;
+            for (int step = start; step < end; step++)
+            {
+                active = ActiveAt(step, keys, active);
+                if (active == 0) break;
+                cell.Advance(active, rows, at, state, cells, memory);
+                at += (long)active * cell.Input.N;
+                for (int i = 0; i < active && Y != null; i++) Copy(state + ((long)i * cell.Width), YRow(Time(keys[i], step, isReverse), RowOf(keys[i]), direction, hidden), hidden);
+            }
+        }
+        for (int i = 0; i < rows; i++)
+        {
+            long to = LastRow(RowOf(keys[i]), direction) * hidden;
+            if (LastState != null) Copy(state + ((long)i * cell.Width), LastState + to, hidden);
+            if (LastCell != null) Copy(cells + ((long)i * cell.Width), LastCell + to, hidden);
+        }
+    }
+
+    private static int BlockSteps(RecurrentCell cell, int steps, int rows) => (int)Math.Clamp(BlockBytes / (4L * rows * cell.Input.N), 1, Math.Max(1, steps));
+
+    private readonly int LengthOf(int row) => Lengths == null ? Steps : Lengths[row];
+
+    private readonly int LengthOf(long key) => Steps - (int)(key >> 32);
+
+    private static int RowOf(long key) => (int)key;
+
+    /// <summary>Rows that have a step of that number, which is not above that of the last call.</summary>
+    private readonly int ActiveAt(int step, long* keys, int active)
+    {
+        while (active > 0 && LengthOf(keys[active - 1]) <= step) active--;
+        return active;
+    }
+
+    private readonly int Time(long key, int step, bool isReverse) => isReverse ? LengthOf(key) - 1 - step : step;
+
+    private readonly byte* Row(byte* x, int time, int row) => x + ((BatchFirst ? ((long)row * Steps) + time : ((long)time * Batch) + row) * XRowBytes);
+
+    private readonly float* YRow(int time, int row, int direction, int hidden) =>
+        Y + ((BatchFirst ? ((((long)row * Steps) + time) * Directions) + direction : ((((long)time * Directions) + direction) * Batch) + row) * hidden);
+
+    /// <summary>Row of Y_h, Y_c, initial_h and initial_c.</summary>
+    private readonly long LastRow(int row, int direction) => BatchFirst ? ((long)row * Directions) + direction : ((long)direction * Batch) + row;
+
+    private readonly void Begin(long* keys, int rows, int direction, RecurrentCell cell, float* from, float* to)
+    {
+        new Span<float>(to, rows * cell.Width).Clear();
+        for (int i = 0; i < rows && from != null; i++) Copy(from + (LastRow(RowOf(keys[i]), direction) * cell.Hidden), to + ((long)i * cell.Width), cell.Hidden);
+    }
+
+    /// <summary>Y is 0 behind the end of a sequence.</summary>
+    private readonly void ClearEnds(long* keys, int rows, int direction, int hidden)
+    {
+        if (Y == null) return;
+        for (int i = 0; i < rows; i++)
+            for (int time = LengthOf(keys[i]); time < Steps; time++) new Span<float>(YRow(time, RowOf(keys[i]), direction, hidden), hidden).Clear();
+    }
+
+    private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
+
+    private static byte* Take(ref byte* memory, long bytes)
+    {
+        byte* taken = memory;
+        memory += Align(bytes);
+        return taken;
+    }
+
+    private static long Align(long bytes) => (bytes + 63) / 64 * 64;
+}
