@@ -28,12 +28,12 @@ internal sealed class CodeRegions
 
     /// <param name="graph">Prepared, float.</param>
     /// <param name="layers">The layers that are quantized.</param>
-    public CodeRegions(ModelGraph graph, IReadOnlyCollection<LinearLayer> layers)
+    public CodeRegions(ModelGraph graph, IReadOnlyCollection<WeightLayer> layers)
     {
         _index = new(graph);
         _layers.UnionWith(layers.Select(l => l.Node));
         foreach (var node in graph.Nodes)
-            if (_layers.Contains(node) || IsCodable(node) && DataOf(node).All(_following.Contains)) _following.UnionWith(node.Outputs);
+            if (_layers.Contains(node) || IsCodable(node) && DataOf(node).All(_following.Contains)) _following.UnionWith(node.Outputs.Where(o => o.Length > 0));
         _leading.UnionWith(layers.Select(l => l.Activation));
         // The mean or maximum of whole images leaves so little that reading codes pays even where no layer follows.
         _coded.UnionWith(graph.Nodes.Where(n => n.Domain.Length == 0 && Sinks.Contains(n.OpType) && DataOf(n).All(_following.Contains)));

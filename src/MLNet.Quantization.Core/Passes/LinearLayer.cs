@@ -17,12 +17,13 @@ namespace MLNet.Quantization.Passes;
 /// <param name="Alpha">Factor of the product.</param>
 /// <param name="Beta">Factor of the bias.</param>
 internal sealed record LinearLayer(Node Node, string Activation, string WeightsName, bool Transposed, int K, int N, string? Bias, float Alpha, float Beta)
+    : WeightLayer(Node, Activation)
 {
     /// <summary>The operators that are quantized.</summary>
-    public static bool IsCandidate(Node node) => node.Domain.Length == 0 && node.OpType is "Gemm" or "MatMul" or "Conv";
+    public static new bool IsCandidate(Node node) => node.Domain.Length == 0 && node.OpType is "Gemm" or "MatMul" or "Conv";
 
     /// <summary>The node as a linear layer, or null with the reason why it cannot be quantized.</summary>
-    public static LinearLayer? Match(Node node, ModelGraph graph, out string reason)
+    public static new LinearLayer? Match(Node node, ModelGraph graph, out string reason)
     {
         reason = "";
         bool gemm = node.OpType == "Gemm", conv = node.OpType == "Conv";
@@ -43,9 +44,6 @@ internal sealed record LinearLayer(Node Node, string Activation, string WeightsN
         if (bias is not null && !IsRowBias(graph, bias, n, ref reason)) return null;
         return new(node, activation, weights, transposed, k, n, bias, alpha, beta);
     }
-
-    /// <summary>All layers of a graph that can be quantized.</summary>
-    public static IEnumerable<LinearLayer> AllOf(ModelGraph graph) => graph.Nodes.Where(IsCandidate).Select(n => Match(n, graph, out _)).OfType<LinearLayer>();
 
     /// <summary>The weights with Alpha folded in, [N, K] where <see cref="Transposed"/>.</summary>
     public float[] FoldedWeights(ModelGraph graph)

@@ -16,7 +16,7 @@ internal static class LowerQuantized
         // Layers come last: they take over the quantizers that are left.
         graph = RemoveDeadNodes.Apply(LowerCodes.Apply(Normalize(graph)));
         graph = RemoveDeadNodes.Apply(TabulateCodes.Apply(graph));
-        graph = RemoveDeadNodes.Apply(LowerLayers(graph));
+        graph = RemoveDeadNodes.Apply(LowerLayers(LowerRecurrent.Apply(graph, IsDynamic(graph))));
         graph = RemoveDeadNodes.Apply(PutChannelsLast.Apply(graph));
         return FoldConstants.Apply(graph, keepDequantize: false);
     }

@@ -32,12 +32,12 @@ internal static class PlaceQuantizers
         ModelGraph graph, IReadOnlyDictionary<string, ActivationRange>? activations, WeightGranularity granularity, QuantizationScheme scheme,
         IReadOnlyCollection<string> excluded, List<QuantizedLayer> report)
     {
-        var layers = new List<LinearLayer>();
+        var layers = new List<WeightLayer>();
         var reasons = new Dictionary<Node, string>(ReferenceEqualityComparer.Instance);
-        foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
+        foreach (var node in graph.Nodes.Where(WeightLayer.IsCandidate))
         {
             string reason = "excluded";
-            var layer = excluded.Contains(node.DisplayName) ? null : LinearLayer.Match(node, graph, out reason);
+            var layer = excluded.Contains(node.DisplayName) ? null : WeightLayer.Match(node, graph, out reason);
             if (layer is not null && activations?.ContainsKey(layer.Activation) == false) reason = $"its input '{layer.Activation}' was not calibrated";
             else if (layer is not null) layers.Add(layer);
             reasons.Add(node, reason);
@@ -46,7 +46,7 @@ internal static class PlaceQuantizers
         var patch = new GraphPatch(graph);
         var regions = new CodeRegions(graph, layers);
         var placed = new Dictionary<string, string>(StringComparer.Ordinal);
-        var byNode = new Dictionary<Node, LinearLayer>(ReferenceEqualityComparer.Instance);
+        var byNode = new Dictionary<Node, WeightLayer>(ReferenceEqualityComparer.Instance);
         foreach (var layer in layers) byNode.Add(layer.Node, layer);
         foreach (var node in graph.Nodes)
         {
@@ -73,7 +73,7 @@ internal static class PlaceQuantizers
     {
         var data = regions.DataOf(node).Where(v => regions.IsQuantizedFor(node, v)).ToHashSet(StringComparer.Ordinal);
         if (data.Count == 0) return;
-        patch.Replace(node, node with { Inputs = [.. node.Inputs.Select(i => data.Contains(i) && choose(i) is { } c ? Activation(patch, i, c.Parameters, placed) : i)] });
+        patch.Replace(node, node with { Inputs = [.. node.Inputs.Select(i => data.Contains(i) && choose(i) is { } c ? Quantizers.Activation(patch, i, c.Parameters, placed) : i)] });
     }
 
     private static QuantizedLayer Left(ModelGraph graph, Node node, string reason)
@@ -83,84 +83,63 @@ internal static class PlaceQuantizers
     }
 
     private static QuantizedLayer Quantize(
-        ModelGraph graph, GraphPatch patch, LinearLayer layer, ActivationChoice? choice, WeightGranularity granularity, Dictionary<string, string> placed)
+        ModelGraph graph, GraphPatch patch, WeightLayer layer, ActivationChoice? choice, WeightGranularity granularity, Dictionary<string, string> placed)
+    {
+        string activation = choice is null ? layer.Activation : Quantizers.Activation(patch, layer.Activation, choice.Parameters, placed);
+        if (layer is RecurrentLayer recurrent)
+        {
+            var parts = PlaceRecurrentWeights.Apply(graph, patch, recurrent, activation, granularity);
+            return Describe(layer, choice, parts, layer.Node.Inputs.Skip(3).Sum(i => graph.Initializers.TryGetValue(i, out var t) ? t.Bytes.Length : 0L));
+        }
+        var linear = (LinearLayer)layer;
+        return Describe(layer, choice, [QuantizeLinear(graph, patch, linear, activation, choice, granularity)], linear.Bias is null ? 0 : 4L * linear.N);
+    }
+
+    private static WeightCodes QuantizeLinear(ModelGraph graph, GraphPatch patch, LinearLayer layer, string activation, ActivationChoice? choice, WeightGranularity granularity)
     {
         float[] bias = layer.FoldedBias(graph), real = layer.FoldedWeights(graph);
-        CheckFinite(layer.Node, layer.WeightsName, real);
-        if (layer.Bias is { } biasName) CheckFinite(layer.Node, biasName, bias);
+        Quantizers.CheckFinite(layer.Node, layer.WeightsName, real);
+        if (layer.Bias is { } biasName) Quantizers.CheckFinite(layer.Node, biasName, bias);
         var codes = WeightCodes.Quantize(real, layer.K, layer.N, layer.Transposed, granularity, bias, choice?.Parameters.Scale);
         string stem = layer.Node.DisplayName;
         int[] dims = graph.Initializers[layer.WeightsName].Dims;
-        string weights = Dequantize(patch, $"{stem}_weights", Tensor.Create(codes.Codes, dims), codes.Scales, layer.Transposed ? 0 : 1);
-        string activation = choice is null ? layer.Activation : Activation(patch, layer.Activation, choice.Parameters, placed);
+        string weights = Quantizers.Dequantize(patch, $"{stem}_weights", Tensor.Create(codes.Codes, dims), codes.Scales, layer.Transposed ? 0 : 1);
         string[] inputs = [activation, weights];
         if (bias.Length > 0)
         {
             string name;
             if (choice is null) patch.SetInitializer(name = patch.NewName($"{stem}_bias"), Tensor.Create(bias, bias.Length));
-            else name = Dequantize(patch, $"{stem}_bias", Tensor.Create(codes.Bias, bias.Length), Array.ConvertAll(codes.Scales, s => choice.Parameters.Scale * s), 0);
+            else name = Quantizers.Dequantize(patch, $"{stem}_bias", Tensor.Create(codes.Bias, bias.Length), Array.ConvertAll(codes.Scales, s => choice.Parameters.Scale * s), 0);
             inputs = [activation, weights, name];
         }
         patch.Replace(layer.Node, layer.Node with { Inputs = [.. inputs], Attributes = layer.Node.Attributes.Without("alpha").Without("beta") });
-        return Describe(layer, choice, codes);
+        return codes;
     }
 
-    private static void CheckFinite(Node node, string tensor, float[] values)
-    {
-        int at = Array.FindIndex(values, v => !float.IsFinite(v));
-        if (at < 0) return;
-        throw new ModelFormatException(
-            FormattableString.Invariant($"Node '{node.DisplayName}' ({node.OpType}): element {at} of constant '{tensor}' is {values[at]}, expected finite numbers."), node.DisplayName, tensor);
-    }
-
-    private static QuantizedLayer Describe(LinearLayer layer, ActivationChoice? choice, WeightCodes codes)
+    /// <param name="layer">The layer.</param>
+    /// <param name="choice">Of its input; null for dynamic activations.</param>
+    /// <param name="parts">Its weights.</param>
+    /// <param name="biasBytes">Of what is neither weights nor scales, which keeps its size.</param>
+    private static QuantizedLayer Describe(WeightLayer layer, ActivationChoice? choice, WeightCodes[] parts, long biasBytes)
     {
         var notes = new List<string>();
-        if (codes.FlooredScales > 0) notes.Add(FormattableString.Invariant($"{codes.FlooredScales} weight scales floored at 2^-60"));
-        if (codes.EnlargedChannels > 0) notes.Add(FormattableString.Invariant($"{codes.EnlargedChannels} weight scales enlarged so that sums fit int32"));
+        int floored = parts.Sum(p => p.FlooredScales), enlarged = parts.Sum(p => p.EnlargedChannels);
+        if (floored > 0) notes.Add(FormattableString.Invariant($"{floored} weight scales floored at 2^-60"));
+        if (enlarged > 0) notes.Add(FormattableString.Invariant($"{enlarged} weight scales enlarged so that sums fit int32"));
         if (choice is { Floored: true }) notes.Add("input scale floored at 2^-60");
-        long biasBytes = layer.Bias is null ? 0 : 4L * layer.N;
         var p = choice?.Parameters;
         return new(layer.Node.DisplayName, layer.Node.OpType)
         {
             IsInt8 = true,
             Reason = string.Join("; ", notes),
-            WeightBytesBefore = 4L * layer.K * layer.N + biasBytes,
-            WeightBytesAfter = codes.Codes.Length + 4L * codes.Scales.Length + biasBytes,
+            WeightBytesBefore = parts.Sum(c => 4L * c.Codes.Length) + biasBytes,
+            WeightBytesAfter = parts.Sum(c => c.Codes.Length + 4L * c.Scales.Length) + biasBytes,
             InputMin = p is { } a ? a.Scale * (0 - a.ZeroPoint) : null,
             InputMax = p is { } b ? b.Scale * (255 - b.ZeroPoint) : null,
             InputScale = p?.Scale,
             InputZeroPoint = p?.ZeroPoint,
             ClippedShare = choice?.ClippedShare,
-            WeightSignalToNoise = codes.SignalToNoise,
+            WeightSignalToNoise = parts.Min(c => c.SignalToNoise),
         };
-    }
-
-    /// <summary>The dequantized form of <paramref name="name"/>, made once for all its readers.</summary>
-    private static string Activation(GraphPatch patch, string name, AffineParameters p, Dictionary<string, string> placed)
-    {
-        if (placed.TryGetValue(name, out string? made)) return made;
-        string scale = patch.NewName($"{name}_scale"), zero = patch.NewName($"{name}_zero_point");
-        string codes = patch.NewName($"{name}_quantized"), real = patch.NewName($"{name}_dequantized");
-        patch.SetInitializer(scale, Tensor.Scalar(p.Scale)).SetInitializer(zero, Tensor.Scalar((byte)p.ZeroPoint));
-        patch.Add(Node.Create(patch.NewName($"{name}_QuantizeLinear"), "QuantizeLinear", [name, scale, zero], [codes]));
-        patch.Add(Node.Create(patch.NewName($"{name}_DequantizeLinear"), "DequantizeLinear", [codes, scale, zero], [real]));
-        return placed[name] = real;
-    }
-
-    private static string Dequantize(GraphPatch patch, string stem, Tensor codes, float[] scales, int axis)
-    {
-        string quantized = patch.NewName($"{stem}_quantized"), scale = patch.NewName($"{stem}_scale"), real = patch.NewName($"{stem}_dequantized");
-        patch.SetInitializer(quantized, codes).SetInitializer(scale, scales.Length == 1 ? Tensor.Scalar(scales[0]) : Tensor.Create(scales, scales.Length));
-        var inputs = new List<string> { quantized, scale };
-        if (codes.Type == ElementType.Int8)
-        {
-            string zero = patch.NewName($"{stem}_zero_point");
-            patch.SetInitializer(zero, scales.Length == 1 ? Tensor.Scalar((sbyte)0) : Tensor.Create(new sbyte[scales.Length], scales.Length));
-            inputs.Add(zero);
-        }
-        var node = Node.Create(patch.NewName($"{stem}_DequantizeLinear"), "DequantizeLinear", [.. inputs], [real]);
-        patch.Add(scales.Length == 1 ? node : node with { Attributes = AttributeMap.Empty.With("axis", axis) });
-        return real;
     }
 }

@@ -17,7 +17,7 @@ internal static class ReadLayers
         var layers = new List<QuantizedLayer>();
         foreach (var node in graph.Nodes)
         {
-            if (LinearLayer.IsCandidate(node)) layers.Add(Describe(index, node, isDynamic));
+            if (WeightLayer.IsCandidate(node)) layers.Add(Describe(index, node, isDynamic));
             else if (node.Domain.Length == 0 && Integer.Contains(node.OpType))
             {
                 long bytes = node.Inputs.Sum(i => (long)(index.Constant(i)?.Bytes.Length ?? 0));
@@ -29,25 +29,29 @@ internal static class ReadLayers
 
     private static QuantizedLayer Describe(GraphIndex index, Node node, bool isDynamic)
     {
-        var layer = QuantizedLinearPattern.Match(index, node, isDynamic, out string reason);
+        string reason;
+        var (isInt8, input) = RecurrentLayer.IsCandidate(node)
+            ? QuantizedRecurrentPattern.Match(index, node, isDynamic, out reason) is { } recurrent ? (true, recurrent.Input) : default
+            : QuantizedLinearPattern.Match(index, node, isDynamic, out reason) is { } linear ? (true, linear.Input) : default;
         var parts = node.Inputs.Skip(1).Where(i => i.Length > 0).Select(i => Size(index, i)).ToList();
-        var range = layer?.Input?.Range;
+        var range = input?.Range;
         return new(node.DisplayName, node.OpType)
         {
-            IsInt8 = layer is not null,
+            IsInt8 = isInt8,
             Reason = reason,
             WeightBytesBefore = parts.Sum(s => s.Before),
             WeightBytesAfter = parts.Sum(s => s.After),
             InputMin = range?.Min,
             InputMax = range?.Max,
-            InputScale = layer?.Input?.Affine.Scale,
-            InputZeroPoint = layer?.Input?.Affine.ZeroPoint,
+            InputScale = input?.Affine.Scale,
+            InputZeroPoint = input?.Affine.ZeroPoint,
         };
     }
 
     private static (long Before, long After) Size(GraphIndex index, string name)
     {
         if (index.Constant(name) is { } real) return (real.Bytes.Length, real.Bytes.Length);
+        name = index.ProducerOf(name, "Reshape")?.Inputs[0] ?? name;
         if (index.ProducerOf(name, "DequantizeLinear") is not { } node || index.Constant(node.Inputs[0]) is not { } codes) return (0, 0);
         // The scales of a bias are products of other scales and take no room of their own.
         long scales = codes.Type == ElementType.Int32 ? 0 : index.Constant(node.Inputs[1])?.Bytes.Length ?? 0;

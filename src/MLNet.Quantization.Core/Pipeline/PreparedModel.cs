@@ -11,7 +11,7 @@ internal sealed class PreparedModel
     {
         Graph = graph;
         Hash = GraphHash.Of(graph);
-        var values = new CodeRegions(graph, [.. LinearLayer.AllOf(graph)]).Values;
+        var values = new CodeRegions(graph, [.. WeightLayer.AllOf(graph)]).Values;
         ActivationsToCalibrate = [.. graph.AllValueNames().Where(values.Contains)];
     }
 

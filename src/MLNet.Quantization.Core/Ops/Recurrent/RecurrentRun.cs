@@ -83,7 +83,7 @@ internal unsafe struct RecurrentRun
         }
     }
 
-    private static int BlockSteps(RecurrentCell cell, int steps, int rows) => (int)Math.Clamp(BlockBytes / (4L * rows * cell.Input.N), 1, Math.Max(1, steps));
+    private static int BlockSteps(RecurrentCell cell, int steps, int rows) => (int)Math.Clamp(BlockBytes / (4L * Math.Max(1, rows) * cell.Input.N), 1, Math.Max(1, steps));
 
     private readonly int LengthOf(int row) => Lengths == null ? Steps : Lengths[row];
 
