@@ -97,6 +97,7 @@ internal static class OperatorSet
         new Quantized.QuantizedArithmetic(),
         new Quantized.QuantizedConv(),
         new Quantized.QuantizedPool(),
+        new Quantized.QuantizedResize(),
         new Quantized.QuantizedLinear(),
         new Quantized.QuantizedRecurrent("GRU"),
         new Quantized.QuantizedRecurrent("LSTM"),

@@ -14,10 +14,11 @@ internal class Resize : Operator
     public override ValueFact[] Infer(OpContext context)
     {
         var rule = RuleOf(context);
-        var x = rule.Mode == "nearest" && rule.Coordinates != "tf_crop_and_resize" ? context.Input(0) : context.Input(0, ElementType.Float);
+        var x = Source(context, rule);
         if (x.Type.SizeOf() == 0) throw context.Unsupported($"input 0 ('{context.Node.Inputs[0]}') is {x.Type}, supported are types of a fixed size");
         if (IsGiven(context, SizesInput(context)) == (IsGiven(context, ScalesInput(context)) || HasScalesAttribute(context))) throw context.Malformed("either scales or sizes must be given");
-        if (x.Shape is not { } shape) return [new(x.Type, null)];
+        var type = ResultType(context, x.Type);
+        if (x.Shape is not { } shape) return [new(type, null)];
         var dims = shape.Dims.ToArray();
         int[] axes = AxesOf(context, shape.Rank);
         if (IsGiven(context, SizesInput(context))) SetSizes(context, shape, axes, dims);
@@ -26,8 +27,14 @@ internal class Resize : Operator
         else foreach (int axis in axes) dims[axis] = Dimension.Unknown;
         for (int i = 0; i < dims.Length; i++)
             if (shape[i].IsKnown && shape[i].Value == 0 && dims[i].IsKnown && dims[i].Value != 0) throw context.Malformed($"axis {i} has no elements to make {dims[i]} of");
-        return [new(x.Type, new(dims))];
+        return [new(type, new(dims))];
     }
+
+    /// <summary>The input, of a type that is supported.</summary>
+    protected virtual ValueFact Source(OpContext context, ResizeRule rule) =>
+        rule.Mode == "nearest" && rule.Coordinates != "tf_crop_and_resize" ? context.Input(0) : context.Input(0, ElementType.Float);
+
+    protected virtual ElementType ResultType(OpContext context, ElementType source) => source;
 
     private static Dimension Scaled(OpContext context, Dimension d, float scale)
     {
@@ -94,7 +101,7 @@ internal class Resize : Operator
         return scales.All(s => s > 0 && float.IsFinite(s)) ? scales : throw context.Malformed($"scales [{string.Join(',', scales)}] are not all above 0 and finite");
     }
 
-    private static ResizeRule RuleOf(OpContext context)
+    protected static ResizeRule RuleOf(OpContext context)
     {
         string mode = context.Attribute("mode", "nearest"), coordinates = context.Opset < 11 ? "asymmetric" : context.Attribute("coordinate_transformation_mode", "half_pixel");
         string nearest = context.Opset < 11 ? ResizeRule.OldNearest : context.Attribute("nearest_mode", "round_prefer_floor");
@@ -119,10 +126,10 @@ internal class Resize : Operator
         {
             TensorLayout x = inputs[0]!, y = outputs[0]!;
             if (y.Count == 0) return StepPlan.Empty;
-            var extents = ExtentsOf(x, y);
+            var extents = ExtentsOf(node, rule, x, y);
             if (rule.Mode == "nearest")
                 return new(0, new IndexedCopy(x.Dims, [.. extents.Select((e, i) => e is { } extent ? rule.Indices(extent) : Enumerable.Range(0, x.Dims[i]).ToArray())], x.Type.SizeOf()));
-            var interpolation = new Interpolation(x.Dims, [.. extents.Select(e => e is { } extent ? Enumerable.Range(0, extent.Output).Select(o => rule.Taps(extent, o)).ToArray() : null)]);
+            var interpolation = new Interpolation(x.Dims, TapsOf(rule, extents));
             return new(interpolation.WorkspaceBytes, interpolation);
         }
 
@@ -131,41 +138,45 @@ internal class Resize : Operator
             if (context.State is IndexedCopy copy) copy.Run(context.Input<byte>(0), _fill, context.Output<byte>(0));
             else if (context.State is Interpolation sums) sums.Run(context.Input<float>(0), context.Output<float>(0), context.Workspace, _extrapolation);
         }
-
-        /// <summary>By axis; null where it stays as it is.</summary>
-        private ResizeExtent?[] ExtentsOf(TensorLayout x, TensorLayout y)
-        {
-            int[] axes = AxesOf(node, x.Rank);
-            float[]? scales = IsGiven(node, SizesInput(node)) ? null : ScalesOf(node, axes.Length) ?? throw node.Unsupported("scales are computed; supported: constant ones");
-            double aspect = scales is not null || Policy(node) == "stretch" ? 0
-                : AspectScale(node, x.Shape, axes, SizesOf(axes, x.Rank)) ?? throw node.Unsupported("sizes that keep the aspect ratio are computed; supported: constant ones");
-            float[] roi = RoiOf(axes.Length);
-            var extents = new ResizeExtent?[x.Rank];
-            for (int i = 0; i < axes.Length; i++)
-            {
-                int axis = axes[i];
-                var extent = new ResizeExtent(x.Dims[axis], y.Dims[axis], scales?[i] ?? aspect, roi[i], roi[i + axes.Length]);
-                if (!extent.IsKept(rule.Coordinates)) extents[axis] = extent;
-            }
-            return extents;
-        }
-
-        private Dimension[] SizesOf(int[] axes, int rank)
-        {
-            var sizes = new Dimension[rank];
-            if (node.Constant(SizesInput(node)) is not { } value) return sizes;
-            for (int i = 0; i < axes.Length; i++) sizes[axes[i]] = value.ToInt64s()[i];
-            return sizes;
-        }
-
-        private float[] RoiOf(int axes)
-        {
-            if (rule.Coordinates != "tf_crop_and_resize") return [.. Enumerable.Repeat(0f, axes), .. Enumerable.Repeat(1f, axes)];
-            node.Input(1, ElementType.Float);
-            float[] roi = node.Constant(1) is { } value ? value.Span<float>().ToArray() : throw node.Unsupported("the region of tf_crop_and_resize is computed; supported: a constant one");
-            return roi.Length == 2 * axes ? roi : throw node.Malformed($"the region has {roi.Length} elements, expected {2 * axes}");
-        }
     }
+
+    /// <summary>By axis; null where it stays as it is.</summary>
+    protected static ResizeExtent?[] ExtentsOf(PrepareContext node, ResizeRule rule, TensorLayout x, TensorLayout y)
+    {
+        int[] axes = AxesOf(node, x.Rank);
+        float[]? scales = IsGiven(node, SizesInput(node)) ? null : ScalesOf(node, axes.Length) ?? throw node.Unsupported("scales are computed; supported: constant ones");
+        double aspect = scales is not null || Policy(node) == "stretch" ? 0
+            : AspectScale(node, x.Shape, axes, SizesOf(node, axes, x.Rank)) ?? throw node.Unsupported("sizes that keep the aspect ratio are computed; supported: constant ones");
+        float[] roi = RoiOf(node, rule, axes.Length);
+        var extents = new ResizeExtent?[x.Rank];
+        for (int i = 0; i < axes.Length; i++)
+        {
+            int axis = axes[i];
+            var extent = new ResizeExtent(x.Dims[axis], y.Dims[axis], scales?[i] ?? aspect, roi[i], roi[i + axes.Length]);
+            if (!extent.IsKept(rule.Coordinates)) extents[axis] = extent;
+        }
+        return extents;
+    }
+
+    private static Dimension[] SizesOf(PrepareContext node, int[] axes, int rank)
+    {
+        var sizes = new Dimension[rank];
+        if (node.Constant(SizesInput(node)) is not { } value) return sizes;
+        for (int i = 0; i < axes.Length; i++) sizes[axes[i]] = value.ToInt64s()[i];
+        return sizes;
+    }
+
+    private static float[] RoiOf(PrepareContext node, ResizeRule rule, int axes)
+    {
+        if (rule.Coordinates != "tf_crop_and_resize") return [.. Enumerable.Repeat(0f, axes), .. Enumerable.Repeat(1f, axes)];
+        node.Input(1, ElementType.Float);
+        float[] roi = node.Constant(1) is { } value ? value.Span<float>().ToArray() : throw node.Unsupported("the region of tf_crop_and_resize is computed; supported: a constant one");
+        return roi.Length == 2 * axes ? roi : throw node.Malformed($"the region has {roi.Length} elements, expected {2 * axes}");
+    }
+
+    /// <summary>By axis and place; null where an axis stays as it is.</summary>
+    protected static (int Element, float Weight)[]?[]?[] TapsOf(ResizeRule rule, ResizeExtent?[] extents) =>
+        [.. extents.Select(e => e is { } extent ? Enumerable.Range(0, extent.Output).Select(o => rule.Taps(extent, o)).ToArray() : null)];
 }
 
 /// <summary>What Resize was called before opset 10: scales as an attribute, from opset 9 on as an input.</summary>

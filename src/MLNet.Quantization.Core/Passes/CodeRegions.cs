@@ -5,7 +5,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// Which values of a float graph are to be quantized beside the inputs of its layers, so that what lies between two layers is computed on
-/// codes: sums and products of two activations, means of windows, element-wise functions; and which values share one scale, because only
+/// codes: sums and products of two activations, means of windows, interpolation, element-wise functions; and which values share one scale, because only
 /// data movement lies between them.
 /// </summary>
 internal sealed class CodeRegions
@@ -46,7 +46,7 @@ internal sealed class CodeRegions
         foreach (var node in graph.Nodes.Where(_coded.Contains)) Values.UnionWith(DataOf(node).Where(v => IsQuantizedFor(node, v)));
         foreach (string value in Values) _groups[value] = value;
         foreach (var node in graph.Nodes.Reverse())
-            if (Movement.Is(node) && DataOf(node).All(_following.Contains) && _groups.TryGetValue(node.Outputs[0], out string? group))
+            if (KeepsScale(node) && DataOf(node).All(_following.Contains) && _groups.TryGetValue(node.Outputs[0], out string? group))
             {
                 // Other tools compute a layer in INT8 only where its own result is quantized, not what is made of it.
                 _coded.Add(node);
@@ -63,7 +63,8 @@ internal sealed class CodeRegions
 
     /// <summary>The activations that a node computes with.</summary>
     public IEnumerable<string> DataOf(Node node) =>
-        Movement.Is(node) ? node.Inputs.Take(Movement.DataInputs(node)) : TabulateCodes.Operand(_index, node) is { } operand ? [operand] : Pools.Contains(node.OpType) ? node.Inputs.Take(1) : node.Inputs;
+        Movement.Is(_index, node) ? node.Inputs.Take(Movement.DataInputs(node)) : TabulateCodes.Operand(_index, node) is { } operand ? [operand]
+        : Pools.Contains(node.OpType) || Movement.Interpolates(node) ? node.Inputs.Take(1) : node.Inputs;
 
     /// <summary>The other values to quantize that have the scale of this one, itself among them.</summary>
     public IEnumerable<string> GroupOf(string value) => Values.Where(v => _groups[v] == _groups[value]);
@@ -75,19 +76,22 @@ internal sealed class CodeRegions
     {
         if (TabulateCodes.Operand(_index, reader) is null || _index.OnlyConsumerOf(value) is null) return true;
         var producer = _index.Producers.GetValueOrDefault(value);
-        if (producer is null || Movement.Is(producer)) return true;
+        if (producer is null || Movement.Is(_index, producer)) return true;
         if (TabulateCodes.Operand(_index, producer) is null) return !IsBound(reader);
         return IsBound(producer) && !IsQuantizedFor(producer, producer.Inputs[0]) && !IsBound(reader);
     }
 
     private static bool IsBound(Node node) => node.OpType is "Relu" or "Clip";
 
-    private bool IsCodable(Node node) => Movement.Is(node) || IsComputed(node);
+    /// <summary>What comes out lies in the range of what goes in: means of neighbours do, too.</summary>
+    private bool KeepsScale(Node node) => Movement.Is(_index, node) || Movement.Interpolates(node) && Movement.ModeOf(node) == "linear" && _coded.Contains(node);
+
+    private bool IsCodable(Node node) => Movement.Is(_index, node) || IsComputed(node);
 
     private bool IsComputed(Node node)
     {
         if (node.Domain.Length > 0 || node.Outputs.Length != 1 || _layers.Contains(node)) return false;
-        if (Pools.Contains(node.OpType) || TabulateCodes.Operand(_index, node) is not null) return true;
+        if (Pools.Contains(node.OpType) || Movement.Interpolates(node) || TabulateCodes.Operand(_index, node) is not null) return true;
         return node.OpType is "Add" or "Mul" && node.Inputs.All(i => _index.Constant(i) is null);
     }
 

@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// What lies between quantizers and is neither a layer nor a table, as the engine's operators on codes: Add and Mul of two activations,
-/// means of windows, and maxima.
+/// means of windows and of neighbours, and maxima.
 /// </summary>
 internal static class LowerCodes
 {
@@ -24,6 +24,9 @@ internal static class LowerCodes
                     break;
                 case "AveragePool" or "GlobalAveragePool":
                     Mean(index, patch, node, facts[node.Outputs[0]].Shape?.Rank);
+                    break;
+                case "Resize" when Movement.Interpolates(node):
+                    Interpolation(index, patch, node);
                     break;
                 case "MaxPool" or "GlobalMaxPool" when facts[node.Inputs[0]].Type is ElementType.UInt8 or ElementType.Int8 && facts[node.Outputs[0]].Shape?.Rank is { } rank:
                     PutChannelsLast.Surround(patch, node with { OpType = nameof(QuantizedPool), Domain = OperatorSet.EngineDomain, Attributes = Maximum(node) }, rank);
@@ -49,6 +52,22 @@ internal static class LowerCodes
             .With("a_scale", left.Affine.Scale).With("a_zero_point", left.Affine.ZeroPoint).With("b_scale", right.Affine.Scale).With("b_zero_point", right.Affine.ZeroPoint);
         foreach (var absorbed in end.Nodes) patch.Remove(absorbed);
         patch.Replace(node, new Node(node.Name, nameof(QuantizedArithmetic), [a.Inputs[0], b.Inputs[0]], [end.Nodes[^1].Outputs[0]]) { Domain = OperatorSet.EngineDomain, Attributes = attributes });
+    }
+
+    private static void Interpolation(GraphIndex index, GraphPatch patch, Node node)
+    {
+        var dequantize = index.ProducerOf(node.Inputs[0], "DequantizeLinear");
+        if (QuantizedValue.PerTensor(index, dequantize) is not { } input || Epilogue.Match(index, node) is not { } end || index.Constant(dequantize!.Inputs[0]) is not null) return;
+        var attributes = end.AddTo(node.Attributes).With("input_scale", input.Affine.Scale).With("input_zero_point", input.Affine.ZeroPoint);
+        foreach (var absorbed in end.Nodes) patch.Remove(absorbed);
+        patch.Replace(node, node with
+        {
+            OpType = nameof(QuantizedResize),
+            Domain = OperatorSet.EngineDomain,
+            Inputs = node.Inputs.SetItem(0, dequantize.Inputs[0]),
+            Outputs = [end.Nodes[^1].Outputs[0]],
+            Attributes = attributes,
+        });
     }
 
     private static void Mean(GraphIndex index, GraphPatch patch, Node node, int? rank)

@@ -35,7 +35,7 @@ internal static class MoveCodes
                 if (node.Domain.Length > 0) continue;
                 if (node.OpType == "QuantizeLinear") _ = Cancel(node) || GoUp(node) || MergeTwins(node);
                 else if (node.OpType == "DequantizeLinear") MergeTwins(node);
-                else if (Movement.Is(node)) _ = GoDown(node) || GoDownByChannel(node);
+                else if (Movement.Is(_index, node)) _ = GoDown(node) || GoDownByChannel(node);
             }
             return _patch.IsEmpty ? graph : RemoveDeadNodes.Apply(_patch.Apply());
         }
@@ -52,8 +52,8 @@ internal static class MoveCodes
 
         private bool GoUp(Node quantize)
         {
-            if (_index.Producers.GetValueOrDefault(quantize.Inputs[0]) is not { } movement || !Movement.Is(movement)) return false;
-            if (QuantizedValue.PerTensor(_index, quantize) is null || _index.OnlyConsumerOf(movement.Outputs[0]) is null) return false;
+            if (_index.Producers.GetValueOrDefault(quantize.Inputs[0]) is not { } movement || !Movement.Is(_index, movement)) return false;
+            if (QuantizedValue.PerTensor(_index, quantize) is not { } parameters || _index.OnlyConsumerOf(movement.Outputs[0]) is null) return false;
             // Nothing makes codes above graph inputs; there the first layer quantizes what it reads.
             var data = movement.Inputs.Take(Movement.DataInputs(movement)).ToList();
             if (data.All(d => _index.IsInput(d) || _index.Constant(d) is not null)) return false;
@@ -61,7 +61,7 @@ internal static class MoveCodes
             var codes = data.ConvertAll(d => _patch.NewName($"{d}_codes"));
             for (int i = 0; i < data.Count; i++)
                 _patch.Add(quantize with { Name = _patch.NewName($"{quantize.DisplayName}_up"), Inputs = quantize.Inputs.SetItem(0, data[i]), Outputs = [codes[i]] });
-            _patch.Remove(quantize).Replace(movement, Movement.WithData(movement, codes, quantize.Outputs[0]));
+            _patch.Remove(quantize).Replace(movement, Movement.OnCodes(_index, _patch, movement, codes, quantize.Outputs[0], parameters));
             return true;
         }
 
@@ -69,9 +69,9 @@ internal static class MoveCodes
         {
             var sources = movement.Inputs.Take(Movement.DataInputs(movement)).Select(d => _index.ProducerOf(d, "DequantizeLinear")).ToList();
             if (sources[0] is not { } first || QuantizedValue.PerTensor(_index, first) is not { } parameters) return false;
-            if (sources.Any(s => s is null || QuantizedValue.PerTensor(_index, s) != parameters)) return false;
+            if (sources.Any(s => s is null || QuantizedValue.PerTensor(_index, s) != parameters) || !Movement.AddsCodes(_index, movement, parameters)) return false;
             if (!Claim([movement, .. sources!])) return false;
-            PutAbove(movement, first, sources.ConvertAll(s => s!.Inputs[0]));
+            PutAbove(movement, first, codes => Movement.OnCodes(_index, _patch, movement, sources.ConvertAll(s => s!.Inputs[0]), codes, parameters));
             return true;
         }
 
@@ -85,15 +85,15 @@ internal static class MoveCodes
             var given = transpose.Attributes.Get("perm", default(ImmutableArray<long>));
             long[] order = given.IsDefault ? [.. Enumerable.Range(1, codes.Rank).Select(i => (long)codes.Rank - i)] : [.. given];
             if (Array.IndexOf(order, axis) is var moved && moved < 0 || !Claim(transpose, dequantize)) return false;
-            PutAbove(transpose, dequantize with { Attributes = dequantize.Attributes.With("axis", (long)moved) }, [dequantize.Inputs[0]]);
+            PutAbove(transpose, dequantize with { Attributes = dequantize.Attributes.With("axis", (long)moved) }, codes => transpose with { Inputs = [dequantize.Inputs[0]], Outputs = [codes] });
             return true;
         }
 
-        private void PutAbove(Node movement, Node dequantize, List<string> sources)
+        private void PutAbove(Node movement, Node dequantize, Func<string, Node> onCodes)
         {
             string codes = _patch.NewName($"{movement.Outputs[0]}_codes");
             _patch.Replace(
-                movement, Movement.WithData(movement, sources, codes),
+                movement, onCodes(codes),
                 dequantize with { Name = _patch.NewName($"{movement.DisplayName}_DequantizeLinear"), Inputs = dequantize.Inputs.SetItem(0, codes), Outputs = movement.Outputs });
         }
 

@@ -7,7 +7,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// Lets tensors stay channels last between the engine's convolutions and pools. Lowering puts a Transpose before and after each of them
-/// (<see cref="Surround"/>); here those behind sink through what works element by element, or along an axis that can be renamed, until they
+/// (<see cref="Surround"/>); here those behind sink through what works element by element, or along axes that can be renamed, until they
 /// meet one before the next, where both fall away. The graph computes the same bits as before.
 /// </summary>
 internal static class PutChannelsLast
@@ -91,6 +91,8 @@ internal static class PutChannelsLast
             long moved = Array.IndexOf(ChannelsLast.PermutationToLast(rank), axis < 0 ? axis + rank : axis);
             return node with { Inputs = [.. sources.Select(s => s!.Inputs[0])], Attributes = node.Attributes.With("axis", moved) };
         }
+        if (node is { Domain: "", OpType: "Pad" }) return sources[0] is null ? null : PadLast(index, patch, node, first.Inputs[0], rank);
+        if (node is { Domain: "", OpType: "Resize" } or { OpType: nameof(QuantizedResize) }) return sources[0] is null ? null : ResizeLast(index, patch, node, first.Inputs[0], rank);
         if (!(node.Domain.Length == 0 ? Binary.Contains(node.OpType) : node.OpType == nameof(QuantizedArithmetic))) return null;
         var inputs = new string[node.Inputs.Length];
         for (int i = 0; i < inputs.Length; i++)
@@ -114,6 +116,44 @@ internal static class PutChannelsLast
         if (node.Domain.Length > 0) return node.OpType == nameof(CodeTable);
         if (!Unary.Contains(node.OpType)) return false;
         return node.OpType is not ("QuantizeLinear" or "DequantizeLinear") || QuantizedValue.PerTensor(index, node) is not null;
+    }
+
+    /// <summary>Pads of the axes where these then are. Null where they are attributes, before operator set 11.</summary>
+    private static Node? PadLast(GraphIndex index, GraphPatch patch, Node pad, string input, int rank)
+    {
+        if (pad.Inputs.Length < 2) return null;
+        pad = pad with { Inputs = pad.Inputs.SetItem(0, input) };
+        if (pad.Input(3) is not { } axes) return pad with { Inputs = pad.Inputs.SetItem(1, Reordered(patch, pad.Inputs[1], rank, 2)) };
+        if (index.Constant(axes) is not { } named) return null;
+        long[] moved = Moved(named.ToInt64s(), rank);
+        string name = patch.NewName($"{axes}_channels_last");
+        patch.SetInitializer(name, Tensor.Create(moved, moved.Length));
+        return pad with { Inputs = pad.Inputs.SetItem(3, name) };
+    }
+
+    /// <summary>Region, scales and sizes go by axis: where the node names its axes, the names change, else the lists.</summary>
+    private static Node? ResizeLast(GraphIndex index, GraphPatch patch, Node resize, string input, int rank)
+    {
+        if (index.Graph.Opset < 11) return null;
+        resize = resize with { Inputs = resize.Inputs.SetItem(0, input) };
+        var axes = resize.Attributes.Get("axes", ImmutableArray<long>.Empty);
+        if (!axes.IsEmpty) return resize with { Attributes = resize.Attributes.With("axes", Moved([.. axes], rank).ToImmutableArray()) };
+        for (int i = 1; i < resize.Inputs.Length; i++)
+            if (resize.Input(i) is { } list && index.Constant(list) is not { Count: 0 })
+                resize = resize with { Inputs = resize.Inputs.SetItem(i, Reordered(patch, list, rank, i == 1 ? 2 : 1)) };
+        return resize;
+    }
+
+    private static long[] Moved(long[] axes, int rank) => Array.ConvertAll(axes, a => (long)Array.IndexOf(ChannelsLast.PermutationToLast(rank), a < 0 ? a + rank : a));
+
+    /// <summary>A list of so many numbers an axis, those of all axes one after another. Computed: shapes may say it only later, and constants are folded.</summary>
+    private static string Reordered(GraphPatch patch, string list, int rank, int times)
+    {
+        long[] order = [.. Enumerable.Range(0, times).SelectMany(t => ChannelsLast.PermutationToLast(rank).Select(o => o + (t * rank)))];
+        string indices = patch.NewName($"{list}_order"), reordered = patch.NewName($"{list}_channels_last");
+        patch.SetInitializer(indices, Tensor.Create(order, order.Length));
+        patch.Add(Node.Create(patch.NewName($"{reordered}_Gather"), "Gather", [list, indices], [reordered]));
+        return reordered;
     }
 
     /// <summary>A constant that broadcasts to channels first, broadcasting to channels last.</summary>

@@ -49,7 +49,7 @@ internal static class QuantizedValue
         if (index.Constant(codes) is { } constant) return constant.Type;
         if (index.IsInput(codes)) return index.Graph.Inputs.First(i => i.Name == codes).Type;
         var producer = index.Producers.GetValueOrDefault(codes);
-        if (producer is not null && Movement.Is(producer)) return CodeTypeWithoutZeroPoint(index, node with { Inputs = node.Inputs.SetItem(0, producer.Inputs[0]) });
+        if (producer is not null && Movement.Is(index, producer)) return CodeTypeWithoutZeroPoint(index, node with { Inputs = node.Inputs.SetItem(0, producer.Inputs[0]) });
         return PerTensor(index, index.ProducerOf(codes, "QuantizeLinear"))?.Type;
     }
 }

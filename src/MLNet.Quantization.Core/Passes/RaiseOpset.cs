@@ -83,11 +83,13 @@ internal sealed class RaiseOpset
                 return [Moved(node, constants, ("split", List(node, "split")))];
             case "Pad" when _from < 11:
                 return [Moved(node, constants, ("pads", List(node, "pads")), ("value", Tensor.Scalar(node.Attributes.Get("value", 0f))))];
+            case "Resize" or "Upsample" when _from < 11 && AsResize(node, constants) is { } resize:
+                return [resize];
             case "Softmax" or "LogSoftmax":
                 return OverAllAxesFrom(node);
             case "BatchNormalization" when _from >= 9 || node.Attributes.Get("spatial", 1L) == 1:
                 return [node with { Attributes = node.Attributes.Without("spatial") }];
-            case "Clip" or "Dropout" or "Slice" or "Pad" when Raises(node.OpType):
+            case "Clip" or "Dropout" or "Slice" or "Pad" or "Resize" when Raises(node.OpType):
                 return [node];
             default:
                 return Unchanged.Contains(node.OpType) ? [node]
@@ -98,7 +100,7 @@ internal sealed class RaiseOpset
     }
 
     /// <summary>True where the operator has its form of 13 already in the model's version.</summary>
-    private bool Raises(string opType) => _from >= (opType switch { "Clip" or "Pad" => 11, "Dropout" => 12, _ => 10 });
+    private bool Raises(string opType) => _from >= (opType switch { "Clip" or "Pad" or "Resize" => 11, "Dropout" => 12, _ => 10 });
 
     private static Tensor? List(Node node, string attribute)
     {
@@ -119,6 +121,26 @@ internal sealed class RaiseOpset
         }
         while (inputs[^1].Length == 0) inputs.RemoveAt(inputs.Count - 1);
         return node with { Inputs = [.. inputs], Attributes = attributes };
+    }
+
+    /// <summary>
+    /// Before 11 places are found by dividing, and the nearest element is the one below; null where an axis shrinks, for which it was the one
+    /// above, or where scales are computed.
+    /// </summary>
+    private Node? AsResize(Node node, ImmutableDictionary<string, Tensor>.Builder constants)
+    {
+        float[] scales = _from < 9 ? [.. node.Attributes.Get("scales", ImmutableArray<float>.Empty)]
+            : node.Input(1) is { } name && constants.TryGetValue(name, out var given) && given.Type == ElementType.Float ? given.Span<float>().ToArray() : [];
+        string mode = node.Attributes.Get("mode", "nearest");
+        if (scales.Length == 0 || mode == "nearest" && scales.Any(s => s < 1)) return null;
+        string moved = NewName($"{node.DisplayName}_scales");
+        constants[moved] = Tensor.Create(scales, scales.Length);
+        return node with
+        {
+            OpType = "Resize",
+            Inputs = [node.Inputs[0], "", moved],
+            Attributes = AttributeMap.Empty.With("mode", mode).With("coordinate_transformation_mode", "asymmetric").With("nearest_mode", "floor"),
+        };
     }
 
     /// <summary>Where the axis is not the last: Flatten there, the function over the last axis, and the shape of before.</summary>

@@ -19,6 +19,9 @@ public class MoveCodesTests
     [DataRow("Gather")]
     [DataRow("Concat")]
     [DataRow("Identity")]
+    [DataRow("Pad")]
+    [DataRow("Pad by reflection")]
+    [DataRow("Resize")]
     public void CodesFlowThrough(string movement)
     {
         foreach (bool signed in new[] { false, true })
@@ -55,6 +58,24 @@ public class MoveCodesTests
         x = g.Around(g.Add("Tanh", "x"), Scale, 99);
         moved = Move(g, "Reshape", x);
         AssertSameBits(g.Build(g.Add("Add", g.Around(moved, Scale, 99), moved)), g.RandomInput());
+    }
+
+    [TestMethod]
+    public void WhatPadAddsIsACodeWhereItIsQuantizedAndStaysAFloatWhereNoCodeIsItsValue()
+    {
+        foreach (bool signed in new[] { false, true })
+            foreach (float fill in new[] { 0.3f, 400, float.NegativeInfinity, float.NaN })
+            {
+                var g = new QdqGraph(2, 3, 1, 4);
+                string padded = g.Add("Pad", g.Add("Tanh", "x"), g.List(0, 1, 0, 1, 0, 0, 1, 1), g.Float(fill));
+                var lowered = AssertSameBits(g.Build(g.Around(padded, Scale, signed ? -3 : 99, signed)), g.RandomInput());
+                Assert.AreEqual("QuantizeLinear", lowered.Producers()[lowered.Nodes.Single(n => n.OpType == "Pad").Inputs[0]].OpType);
+
+                g = new QdqGraph(2, 3, 1, 4);
+                padded = g.Add("Pad", g.Around(g.Add("Tanh", "x"), Scale, signed ? -3 : 99, signed), g.List(0, 1, 0, 1, 0, 0, 1, 1), g.Float(fill));
+                lowered = AssertSameBits(g.Build(padded), g.RandomInput());
+                Assert.AreEqual("DequantizeLinear", lowered.Producers()[lowered.Nodes.Single(n => n.OpType == "Pad").Inputs[0]].OpType);
+            }
     }
 
     [TestMethod]
@@ -146,6 +167,9 @@ public class MoveCodesTests
         "Slice" => g.Add("Slice", x, g.List(1), g.List(3), g.List(1)),
         "Gather" => g.Add("Gather", AttributeMap.Empty.With("axis", 1), x, g.List(2, 0, 2)),
         "Concat" => g.Add("Concat", AttributeMap.Empty.With("axis", 1), x, x),
+        "Pad" => g.Add("Pad", x, g.List(0, 2, 0, 1, 0, -1, 0, 1)),
+        "Pad by reflection" => g.Add("Pad", AttributeMap.Empty.With("mode", "reflect"), x, g.List(0, 2, 0, 1, 0, -1, 0, 1), g.Float(7)),
+        "Resize" => g.Add("Resize", x, "", "", g.List(2, 5, 2, 4)),
         _ => g.Add(movement, x),
     };
 

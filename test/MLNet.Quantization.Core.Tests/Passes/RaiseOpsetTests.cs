@@ -70,6 +70,23 @@ public class RaiseOpsetTests
     }
 
     [TestMethod]
+    [DataRow("nearest")]
+    [DataRow("linear")]
+    public void UpsampleBecomesResize(string mode)
+    {
+        var scales = ImmutableArray.Create(1f, 1, 3, 2.5f);
+        var up = Node.Create("up", "Upsample", ["x"], ["y"]) with { Attributes = AttributeMap.Empty.With("mode", mode) };
+        AssertSame(8, [up with { Attributes = up.Attributes.With("scales", scales) }]);
+        foreach (var (opset, type) in new[] { (9, "Upsample"), (10, "Resize") })
+        {
+            var graph = GraphOf(opset, [up with { OpType = type, Inputs = ["x", "scales"] }]);
+            AssertSame(graph with { Initializers = graph.Initializers.Add("scales", Tensor.Create(scales.AsSpan(), 4)) }, true);
+        }
+        var eleven = GraphOf(11, [up with { OpType = "Resize", Inputs = ["x", "none", "scales"] }]);
+        AssertSame(eleven with { Initializers = eleven.Initializers.Add("none", Tensor.Create<float>([], 0)).Add("scales", Tensor.Create(scales.AsSpan(), 4)) }, true);
+    }
+
+    [TestMethod]
     public void DropoutRatioBecomesAnInputAndItsFloatMaskIsRefused()
     {
         var dropout = Node.Create("d", "Dropout", ["x"], ["y"]) with { Attributes = AttributeMap.Empty.With("ratio", 0.75f) };
