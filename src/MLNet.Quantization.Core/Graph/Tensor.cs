@@ -48,11 +48,12 @@ internal sealed class Tensor
         return MemoryMarshal.Cast<byte, T>(_data.Span);
     }
 
-    /// <summary>The elements of an Int64 or Int32 tensor as long.</summary>
+    /// <summary>The elements of an Int64, Int32 or Bool tensor as long.</summary>
     public long[] ToInt64s() => Type switch
     {
         ElementType.Int64 => Span<long>().ToArray(),
         ElementType.Int32 => Array.ConvertAll(Span<int>().ToArray(), x => (long)x),
+        ElementType.Bool => Array.ConvertAll(Span<bool>().ToArray(), x => x ? 1L : 0L),
         _ => throw new InvalidOperationException($"A {Type} tensor was read as integers."),
     };
 

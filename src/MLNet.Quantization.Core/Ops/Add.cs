@@ -7,5 +7,9 @@ internal sealed class Add : ArithmeticOperator<AddFunction>
 {
     public override string OpType => "Add";
 
+    protected override long Neutral => 0;
+
+    protected override bool Commutes => true;
+
     protected override T Combine<T>(OpContext node, T x, T y) => unchecked(x + y);
 }

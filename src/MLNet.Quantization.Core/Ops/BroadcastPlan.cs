@@ -64,7 +64,8 @@ internal sealed class BroadcastPlan
         return (a, b);
     }
 
-    private static int[] Strides(ReadOnlySpan<int> dims, int rank)
+    /// <summary>For each axis of a result of <paramref name="rank"/> axes, the elements of the operand that one step is; 0 where it stands still.</summary>
+    public static int[] Strides(ReadOnlySpan<int> dims, int rank)
     {
         var strides = new int[rank];
         int stride = 1;

@@ -3,43 +3,43 @@ using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Ops;
 
-/// <summary>Compares two tensors of one type element by element, broadcast as NumPy does; y is bool. NaN is neither equal to nor less than anything.</summary>
+/// <summary>A relation of two tensors of one type element by element, broadcast as NumPy does; y is bool. NaN is neither equal to nor less than anything.</summary>
 internal abstract class Comparison : Operator
 {
+    private static readonly ElementType[] Comparable = [.. NumberTypes.All, ElementType.Bool];
+
+    /// <summary>The types that its inputs may have.</summary>
+    protected virtual ElementType[] Types => Comparable;
+
     public override ValueFact[] Infer(OpContext context)
     {
-        var a = context.Input(0, ElementType.Float, ElementType.Int32, ElementType.Int64, ElementType.Int8, ElementType.UInt8, ElementType.Int16, ElementType.UInt16, ElementType.UInt32, ElementType.UInt64, ElementType.Bool);
+        var a = context.Input(0, Types);
         var b = context.Input(1);
         if (a.Type != b.Type) throw context.Malformed($"its inputs are {a.Type} and {b.Type}, expected one type");
-        return [new(ElementType.Bool, ShapeRules.Broadcast(context, a.Shape, b.Shape))];
+        return [ShapeEntry.Combine(a, b, new(ElementType.Bool, ShapeRules.Broadcast(context, a.Shape, b.Shape)), Compare)];
     }
 
     public override Step Prepare(PrepareContext context) => new CompareStep(this);
 
     protected abstract bool Holds<T>(T x, T y) where T : INumber<T>;
 
-    private sealed class CompareStep(Comparison op) : Step
+    private ShapeEntry Compare(ShapeEntry x, ShapeEntry y)
+    {
+        if (x.Number is { } a && y.Number is { } b) return ShapeEntry.Of(Holds(a, b));
+        // What an extent is does not matter where both sides are the same one, or the other side is below 0.
+        bool same = x == y && x.Extent.Symbol is not null;
+        if (same || x.Extent.Symbol is not null && y.Number < 0) return ShapeEntry.Of(Holds(0, y.Number ?? 0));
+        return y.Extent.Symbol is not null && x.Number < 0 ? ShapeEntry.Of(Holds(x.Number.Value, 0)) : default;
+    }
+
+    private sealed class CompareStep(Comparison op) : Step, INumberStep
     {
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs) =>
             new(0, new BroadcastPlan(inputs[0]!.Dims, inputs[1]!.Dims, outputs[0]!.Dims));
 
-        public override void Run(in StepContext context)
-        {
-            switch (context.Inputs[0].Type)
-            {
-                case ElementType.Float: Compare<float>(context); break;
-                case ElementType.Int32: Compare<int>(context); break;
-                case ElementType.Int64: Compare<long>(context); break;
-                case ElementType.Int8: Compare<sbyte>(context); break;
-                case ElementType.Int16: Compare<short>(context); break;
-                case ElementType.UInt16: Compare<ushort>(context); break;
-                case ElementType.UInt32: Compare<uint>(context); break;
-                case ElementType.UInt64: Compare<ulong>(context); break;
-                default: Compare<byte>(context); break;
-            }
-        }
+        public override void Run(in StepContext context) => NumberTypes.Run(context.Inputs[0].Type, this, context);
 
-        private void Compare<T>(in StepContext context) where T : unmanaged, INumber<T>
+        public void Numbers<T>(in StepContext context) where T : unmanaged, INumber<T>, IMinMaxValue<T>
         {
             var plan = (BroadcastPlan)context.State!;
             ReadOnlySpan<T> a = context.Input<T>(0), b = context.Input<T>(1);

@@ -1,5 +1,4 @@
 using System.Numerics;
-using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Ops;
 
@@ -8,22 +7,24 @@ internal abstract class Extremum : Operator
 {
     public override ValueFact[] Infer(OpContext context)
     {
-        var first = context.Input(0, ElementType.Float, ElementType.Int32, ElementType.Int64, ElementType.Int8, ElementType.UInt8, ElementType.Int16, ElementType.UInt16, ElementType.UInt32, ElementType.UInt64);
-        var shape = first.Shape;
+        var first = context.Input(0, NumberTypes.All);
+        var result = first;
         for (int i = 1; i < context.Inputs.Length; i++)
         {
             var next = context.Input(i);
             if (next.Type != first.Type) throw context.Malformed($"its inputs are {first.Type} and {next.Type}, expected one type");
-            shape = ShapeRules.Broadcast(context, shape, next.Shape);
+            result = ShapeEntry.Combine(result, next, new(first.Type, ShapeRules.Broadcast(context, result.Shape, next.Shape)), Better);
         }
-        return [new(first.Type, shape)];
+        return [result];
     }
 
     public override Step Prepare(PrepareContext context) => new ExtremumStep(this);
 
     protected abstract T Better<T>(T x, T y) where T : INumber<T>;
 
-    private sealed class ExtremumStep(Extremum op) : Step
+    private ShapeEntry Better(ShapeEntry x, ShapeEntry y) => x == y ? x : x.Number is { } a && y.Number is { } b ? ShapeEntry.Of(Better(a, b)) : default;
+
+    private sealed class ExtremumStep(Extremum op) : Step, INumberStep
     {
         /// <summary>How each input goes with the output.</summary>
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
@@ -33,23 +34,9 @@ internal abstract class Extremum : Operator
             return new(0, plans);
         }
 
-        public override void Run(in StepContext context)
-        {
-            switch (context.Outputs[0].Type)
-            {
-                case ElementType.Float: Combine<float>(context); break;
-                case ElementType.Int32: Combine<int>(context); break;
-                case ElementType.Int64: Combine<long>(context); break;
-                case ElementType.Int8: Combine<sbyte>(context); break;
-                case ElementType.UInt8: Combine<byte>(context); break;
-                case ElementType.Int16: Combine<short>(context); break;
-                case ElementType.UInt16: Combine<ushort>(context); break;
-                case ElementType.UInt32: Combine<uint>(context); break;
-                default: Combine<ulong>(context); break;
-            }
-        }
+        public override void Run(in StepContext context) => NumberTypes.Run(context.Outputs[0].Type, this, context);
 
-        private void Combine<T>(in StepContext context) where T : unmanaged, INumber<T>
+        public void Numbers<T>(in StepContext context) where T : unmanaged, INumber<T>, IMinMaxValue<T>
         {
             var plans = (BroadcastPlan[])context.State!;
             var y = context.Output<T>(0);

@@ -7,5 +7,9 @@ internal sealed class Mul : ArithmeticOperator<MultiplyFunction>
 {
     public override string OpType => "Mul";
 
+    protected override long Neutral => 1;
+
+    protected override bool Commutes => true;
+
     protected override T Combine<T>(OpContext node, T x, T y) => unchecked(x * y);
 }

@@ -7,5 +7,9 @@ internal sealed class Sub : ArithmeticOperator<SubtractFunction>
 {
     public override string OpType => "Sub";
 
+    protected override long Neutral => 0;
+
+    protected override bool Commutes => false;
+
     protected override T Combine<T>(OpContext node, T x, T y) => unchecked(x - y);
 }

@@ -54,6 +54,35 @@ public sealed class ShapeInferenceTests
     }
 
     [TestMethod]
+    public void AShapeWithHolesIsFilledFromAnotherOneOfSymbols()
+    {
+        // Expand to Where(shape = -1, 1, shape), and a Reshape to [Size(x) / 12, Max(3, 2) · 2, -(-2)].
+        Node[] nodes =
+        [
+            Node.Create("s", "Shape", ["x"], ["shape"]),
+            Node.Create("f", "ConstantOfShape", ["three"], ["ones"]) with { Attributes = AttributeMap.Empty.With("value", Tensor.Create([1L], 1)) },
+            Node.Create("m", "Mul", ["ones", "minus1"], ["holes"]),
+            Node.Create("q", "Equal", ["shape", "holes"], ["open"]),
+            Node.Create("w", "Where", ["open", "ones", "shape"], ["wanted"]),
+            Node.Create("e", "Expand", ["v1", "wanted"], ["y"]),
+            Node.Create("o", "Not", ["open"], ["closed"]),
+            Node.Create("a", "And", ["open", "closed"], ["never"]),
+            Node.Create("n", "Size", ["x"], ["size"]),
+            Node.Create("d", "Div", ["size", "v12"], ["rest"]),
+            Node.Create("g", "Neg", ["minus1"], ["one"]),
+            Node.Create("h", "Max", ["shape", "v2"], ["greater"]),
+            Node.Create("i", "Add", ["rest", "v0"], ["same"]),
+            Node.Create("c", "Concat", ["same", "greater", "one"], ["parts"]) with { Attributes = Attributes(("axis", 0L)) },
+            Node.Create("l", "Slice", ["parts", "v0", "v1", "v0"], ["first"]),
+        ];
+        var facts = Infer(new(N, 4, 3), nodes, ("three", [3], 0), ("minus1", [-1], 0), ("v1", [1], 0), ("v12", [12], 0), ("v2", [2], 0), ("v0", [0], 0));
+        Assert.AreEqual("[N,4,3]", facts["y"].Shape!.ToString());
+        CollectionAssert.AreEqual((byte[])[0, 0, 0], facts["never"].Value!.Bytes.ToArray());
+        CollectionAssert.AreEqual((ShapeEntry[])[default, default, ShapeEntry.Of(4), ShapeEntry.Of(3), ShapeEntry.Of(1)], facts["parts"].Entries);
+        Assert.IsNull(facts["first"].Entries);
+    }
+
+    [TestMethod]
     public void WhatChangesAnExtentDoesNotPassItOn()
     {
         // Clip(N, 1, 4) is not N.
