@@ -26,7 +26,6 @@ public sealed class FloatModelTests
     [DataRow("ultraface_rfb320")]
     [DataRow("ppocr_cls_mobilenetv3")]
     [DataRow("vit_ibp_3_3_8_cifar10")]
-    [DataRow("g2p_en_lstm")]
     [DataRow("magika_v3_3")]
     [DataRow("structure_only_cct_opset20")]
     public void AgreesWithOnnxRuntimeOrNamesWhatItLacks(string name)
