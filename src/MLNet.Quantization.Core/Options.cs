@@ -42,3 +42,16 @@ public enum CalibrationMethod
     /// <summary>The range that holds a given share of the values seen.</summary>
     Percentile,
 }
+
+/// <summary>How a quantized model is written as an ONNX file.</summary>
+public enum OnnxQuantizationFormat
+{
+    /// <summary>QuantizeLinear and DequantizeLinear around float operators: every tool reads it, many fuse it. What a model is saved as.</summary>
+    Qdq,
+
+    /// <summary>
+    /// Operators that compute on codes: QLinearConv, QLinearMatMul, and those that ONNX Runtime adds in the domain com.microsoft. A model
+    /// with dynamic activations holds DynamicQuantizeLinear, MatMulInteger and ConvInteger, so activations have one scale a tensor there.
+    /// </summary>
+    QOperator,
+}

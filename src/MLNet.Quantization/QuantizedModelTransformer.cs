@@ -59,12 +59,16 @@ public sealed partial class QuantizedModelTransformer : ITransformer
     }
 
     /// <summary>
-    /// Writes the quantized model as an ONNX file in QDQ form: QuantizeLinear and DequantizeLinear around what is computed in INT8. A
-    /// model with dynamic activations holds INT8 weights behind DequantizeLinear and says so in its metadata; other tools compute it in
-    /// float, because ONNX has no operator with one scale a row.
+    /// Writes the quantized model as an ONNX file. In QDQ form QuantizeLinear and DequantizeLinear stand around what is computed in INT8;
+    /// a model with dynamic activations holds INT8 weights behind DequantizeLinear and says so in its metadata, and other tools compute it
+    /// in float, because ONNX has no operator with one scale a row. In QOperator form the operators themselves compute on codes, some of
+    /// them in ONNX Runtime's domain com.microsoft; what has no such operator stays in QDQ form, and dynamic activations get one scale a
+    /// tensor, so that scores there depend on the batch that a row is scored in.
     /// </summary>
     /// <param name="path">The file; it appears whole or not at all, and replaces one that is there.</param>
-    public void SaveAsOnnx(string path) => OnnxWriter.WriteFile(_model.Graph, path);
+    /// <param name="format">Which operators it holds.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="format"/> is no member of its type.</exception>
+    public void SaveAsOnnx(string path, OnnxQuantizationFormat format = OnnxQuantizationFormat.Qdq) => OnnxWriter.WriteFile(_model.As(format), path);
 
     void ICanSaveModel.Save(ModelSaveContext ctx) => Save(ctx);
 }

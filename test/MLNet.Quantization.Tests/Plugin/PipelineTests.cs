@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using MLNet.Quantization.Onnx;
 using static MLNet.Quantization.Tests.Plugin.TestModels;
 
 namespace MLNet.Quantization.Tests.Plugin;
@@ -69,6 +70,25 @@ public sealed class PipelineTests
         var dynamic8 = _mlContext.Quantization().QuantizeWeights(Mlp()).Fit(data);
         dynamic8.SaveAsOnnx(path);
         Assert.IsLessThan(0.05f, Difference(Oracle(File.ReadAllBytes(path), rows, "scores"), Scores(dynamic8, data)));
+    }
+
+    [TestMethod]
+    public void TheExportedFileOfOperatorsOnCodesAgreesInOnnxRuntime()
+    {
+        var rows = Rows(200);
+        var data = _mlContext.View(rows);
+        var model = Static(Mlp()).Fit(data);
+        using var folder = new TemporaryFolder();
+        string path = Path.Combine(folder.Path, "model.int8.onnx");
+        model.LastTransformer.SaveAsOnnx(path, OnnxQuantizationFormat.QOperator);
+        Assert.IsFalse(OnnxReader.ReadFile(path).Nodes.Any(n => n.OpType == "DequantizeLinear"));
+        Assert.IsLessThan(1e-3f, Difference(Oracle(File.ReadAllBytes(path), rows, "scores"), Scores(model, data)));
+        // Activations then have one scale a tensor.
+        var dynamic8 = _mlContext.Quantization().QuantizeWeights(Mlp()).Fit(data);
+        dynamic8.SaveAsOnnx(path, OnnxQuantizationFormat.QOperator);
+        Assert.IsTrue(OnnxReader.ReadFile(path).Nodes.Any(n => n.OpType == "MatMulInteger"));
+        Assert.IsLessThan(0.1f, Difference(Oracle(File.ReadAllBytes(path), rows, "scores"), Scores(dynamic8, data)));
+        Assert.Throws<ArgumentOutOfRangeException>(() => dynamic8.SaveAsOnnx(path, (OnnxQuantizationFormat)7));
     }
 
     [TestMethod]
