@@ -1,19 +1,25 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
-using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
 /// <summary>
-/// Some axes, or all, become one element each, float32: axes are an attribute, and later an input; keepdims (by default) keeps them with
-/// extent 1. Elements are joined in the fixed order of <see cref="FloatReductions"/>.
+/// Some axes, or all, become one element each: axes are an attribute, and later an input; keepdims (by default) keeps them with extent 1.
+/// float32, whose elements are joined in the fixed order of <see cref="Kernels.FloatReductions"/>, and integers, which wrap.
 /// </summary>
 /// <param name="axesAreInputFrom">The first opset whose axes are an input.</param>
-internal abstract class Reduction(int axesAreInputFrom) : Operator
+internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
 {
+    /// <summary>The types of most reductions.</summary>
+    private static readonly ElementType[] Wide = [ElementType.Int32, ElementType.Int64, ElementType.UInt32, ElementType.UInt64];
+
+    /// <summary>The types beside float32.</summary>
+    protected virtual ElementType[] IntegerTypes => Wide;
+
     public override ValueFact[] Infer(OpContext context)
     {
-        var x = context.Input(0, ElementType.Float);
+        var x = context.Input(0, [ElementType.Float, .. IntegerTypes]);
         if (x.Shape is not { } shape || context.Opset >= axesAreInputFrom && ShapeRules.IsOpen(context, 1)) return [new(x.Type, null)];
         var reduced = ReducedAxes(context, shape.Rank);
         bool keep = context.Attribute("keepdims", 1L) != 0;
@@ -21,13 +27,26 @@ internal abstract class Reduction(int axesAreInputFrom) : Operator
         for (int i = 0; i < shape.Rank; i++)
             if (!reduced.Contains(i)) dims.Add(shape[i]);
             else if (keep) dims.Add(1);
-        return [new(x.Type, new(dims.ToArray()))];
+        ValueFact result = new(x.Type, new(dims.ToArray()));
+        return [reduced.Count == 1 && shape.Rank == 1 && ShapeEntry.AllOf(x) is { } entries ? ShapeEntry.With(result, [Reduce(entries)]) : result];
     }
 
     public override Step Prepare(PrepareContext context) => new ReduceStep(this, context);
 
     /// <param name="x">One or more elements, or none.</param>
-    protected abstract float Reduce(ReadOnlySpan<float> x);
+    /// <param name="scratch">As many, where <see cref="NeedsScratch"/>.</param>
+    protected abstract float Reduce(ReadOnlySpan<float> x, Span<float> scratch);
+
+    /// <summary>The integer form.</summary>
+    /// <param name="x">One or more elements, or none.</param>
+    protected virtual T Reduce<T>(ReadOnlySpan<T> x) where T : IBinaryInteger<T>, IMinMaxValue<T> => throw new NotSupportedException();
+
+    /// <summary>What is known of the result of a shape's entries: by default, where all are numbers.</summary>
+    protected virtual ShapeEntry Reduce(ShapeEntry[] entries) =>
+        IntegerTypes.Length > 0 && entries.All(e => e.Number is not null) ? ShapeEntry.Of(Reduce<long>(Array.ConvertAll(entries, e => e.Number!.Value))) : default;
+
+    /// <summary>True where the float form wants memory.</summary>
+    protected virtual bool NeedsScratch => false;
 
     private HashSet<int> ReducedAxes(OpContext context, int rank)
     {
@@ -49,7 +68,7 @@ internal abstract class Reduction(int axesAreInputFrom) : Operator
 
     private const int VirtualLanes = 16;
 
-    private sealed class ReduceStep(Reduction op, PrepareContext node) : Step
+    private sealed class ReduceStep(Reduction op, PrepareContext node) : Step, IIntegerStep
     {
         public override bool ReadsAtRun(int input) => input == 0;
 
@@ -59,14 +78,22 @@ internal abstract class Reduction(int axesAreInputFrom) : Operator
             var reduced = op.ReducedAxes(node, x.Rank);
             int[] order = [.. Enumerable.Range(0, x.Rank).Where(i => !reduced.Contains(i)), .. reduced.Order()];
             int row = reduced.Aggregate(1, (n, axis) => n * x.Dims[axis]);
-            if (order.SequenceEqual(Enumerable.Range(0, x.Rank))) return new(0, new State(null, row, 0));
+            long scratch = op.NeedsScratch ? (long)sizeof(float) * row : 0;
+            if (order.SequenceEqual(Enumerable.Range(0, x.Rank))) return new(scratch, new State(null, row, 0));
             int first = reduced.Min(), end = reduced.Max() + 1, columns = end - first == reduced.Count && row > 0 ? x.CountOf(end, x.Rank) : 0;
-            return new(Math.Max(x.ByteCount, VirtualLanes * 4L * columns), new State(StridedCopy.Permute(x.Dims, order, sizeof(float)), row, columns));
+            return new(Math.Max(x.ByteCount + scratch, VirtualLanes * 4L * columns), new State(StridedCopy.Permute(x.Dims, order, x.Type.SizeOf()), row, columns));
         }
 
         public override void Run(in StepContext context)
         {
-            var (gather, row, columns) = (State)context.State!;
+            if (context.Inputs[0].Type == ElementType.Float) Floats(context);
+            else if (context.Inputs[0].Type == ElementType.Bool) Flags(context);
+            else NumberTypes.Run(context.Inputs[0].Type, this, context);
+        }
+
+        private void Floats(in StepContext context)
+        {
+            var (_, row, columns) = (State)context.State!;
             var x = context.Input<float>(0);
             var y = context.Output<float>(0);
             if (columns > 0 && y.Length > 0 && op.ReduceColumns(x[..(row * columns)], y[..columns], MemoryMarshal.Cast<byte, float>(context.Workspace)))
@@ -74,50 +101,33 @@ internal abstract class Reduction(int axesAreInputFrom) : Operator
                 for (int at = columns; at < y.Length; at += columns) op.ReduceColumns(x.Slice(at * row, row * columns), y.Slice(at, columns), MemoryMarshal.Cast<byte, float>(context.Workspace));
                 return;
             }
-            if (gather is not null)
-            {
-                var gathered = context.Workspace[..(x.Length * sizeof(float))];
-                gather.Run(context.Input<byte>(0), gathered);
-                x = MemoryMarshal.Cast<byte, float>(gathered);
-            }
+            x = Rows<float>(context.Input<byte>(0), context.State, context.Workspace);
+            var scratch = op.NeedsScratch ? MemoryMarshal.Cast<byte, float>(context.Workspace[^(row * sizeof(float))..]) : default;
+            for (int i = 0; i < y.Length; i++) y[i] = op.Reduce(x.Slice(i * row, row), scratch);
+        }
+
+        public void Integers<T>(in StepContext context) where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
+        {
+            int row = ((State)context.State!).Row;
+            var x = Rows<T>(context.Input<byte>(0), context.State, context.Workspace);
+            var y = context.Output<T>(0);
             for (int i = 0; i < y.Length; i++) y[i] = op.Reduce(x.Slice(i * row, row));
         }
+
+        private void Flags(in StepContext context)
+        {
+            Integers<byte>(context);
+            // The greatest value of the type is 1, not that of a byte.
+            foreach (ref byte flag in context.Output<byte>(0)) flag = Math.Min(flag, (byte)1);
+        }
+
+        /// <summary>x with the elements of each result together.</summary>
+        private static ReadOnlySpan<T> Rows<T>(ReadOnlySpan<byte> x, object? state, Span<byte> workspace) where T : unmanaged
+        {
+            if (((State)state!).Gather is not { } gather) return MemoryMarshal.Cast<byte, T>(x);
+            var gathered = workspace[..x.Length];
+            gather.Run(x, gathered);
+            return MemoryMarshal.Cast<byte, T>(gathered);
+        }
     }
-}
-
-/// <summary>Σ x.</summary>
-internal sealed class ReduceSum() : Reduction(axesAreInputFrom: 13)
-{
-    public override string OpType => "ReduceSum";
-
-    protected override float Reduce(ReadOnlySpan<float> x) => FloatReductions.Sum(x);
-
-    protected override bool ReduceColumns(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch)
-    {
-        FloatReductions.SumColumns(x, y.Length, y, scratch);
-        return true;
-    }
-}
-
-/// <summary>The mean.</summary>
-internal sealed class ReduceMean() : Reduction(axesAreInputFrom: 18)
-{
-    public override string OpType => "ReduceMean";
-
-    protected override float Reduce(ReadOnlySpan<float> x) => FloatReductions.Sum(x) / x.Length;
-
-    protected override bool ReduceColumns(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch)
-    {
-        FloatReductions.SumColumns(x, y.Length, y, scratch);
-        Elementwise.Combine<DivideFunction>(y, [x.Length / y.Length], y);
-        return true;
-    }
-}
-
-/// <summary>The greatest element.</summary>
-internal sealed class ReduceMax() : Reduction(axesAreInputFrom: 18)
-{
-    public override string OpType => "ReduceMax";
-
-    protected override float Reduce(ReadOnlySpan<float> x) => FloatReductions.Max(x);
 }

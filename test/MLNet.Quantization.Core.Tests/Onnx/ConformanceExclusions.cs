@@ -21,7 +21,6 @@ internal static class ConformanceExclusions
         ["node/test_batchnorm_example_training_mode"] = TrainingMode,
         ["node/test_maxpool_with_argmax_2d_precomputed_pads"] = Indices,
         ["node/test_maxpool_with_argmax_2d_precomputed_strides"] = Indices,
-        ["node/test_reduce_max_bool_inputs"] = "bool elements, which no model at hand reduces: a typed error",
         ["node/test_qlinearmatmul_2D_int8_float32"] = WrappedReference,
         ["node/test_qlinearmatmul_3D_int8_float32"] = WrappedReference,
     };

@@ -47,8 +47,8 @@ internal static class ConformanceRunner
     /// </summary>
     private static ModelGraph WithConstantShapes(ModelGraph graph, ref Tensor[] inputs)
     {
-        string[] named = ["ConstantOfShape", "Expand", "Pad", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape", "Resize", "Slice", "Squeeze", "Unsqueeze", "Upsample"];
-        var shapes = graph.Nodes.Where(n => named.Contains(n.OpType)).SelectMany(n => n.Inputs.Skip(n.OpType == "ConstantOfShape" ? 0 : 1)).ToHashSet(StringComparer.Ordinal);
+        string[] named = ["ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Unsqueeze", "Upsample"];
+        var shapes = graph.Nodes.Where(n => named.Contains(n.OpType) || n.OpType.StartsWith("Reduce", StringComparison.Ordinal)).SelectMany(n => n.Inputs.Skip(n.OpType == "ConstantOfShape" ? 0 : 1)).ToHashSet(StringComparer.Ordinal);
         if (inputs.Length != graph.Inputs.Length || !graph.Inputs.Any(i => shapes.Contains(i.Name))) return graph;
         var constants = graph.Initializers;
         for (int i = 0; i < inputs.Length; i++)

@@ -86,4 +86,95 @@ public sealed class ElementwiseOperatorTests
         Assert.AreEqual(0, OneNode.Run(node, [Tensor.Scalar(n)]).Span<long>()[0]);
         Assert.ThrowsExactly<ModelFormatException>(() => OneNode.Run(node, [Tensor.Create<float>([], 2, 0)]));
     }
+
+    [TestMethod]
+    [DataRow("ReduceSum")]
+    [DataRow("ReduceMean")]
+    [DataRow("ReduceMax")]
+    [DataRow("ReduceMin")]
+    [DataRow("ReduceProd")]
+    [DataRow("ReduceSumSquare")]
+    [DataRow("ReduceL1")]
+    [DataRow("ReduceL2")]
+    public void IntegersAreReducedAsTheirDefinitionSays(string op)
+    {
+        var random = new Random(34);
+        for (int i = 0; i < 100; i++)
+        {
+            int[] dims = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => random.Next(1, 6))];
+            int axis = random.Next(dims.Length), stride = OneNode.Count(dims.AsSpan(axis + 1));
+            long[] x = [.. Enumerable.Range(0, OneNode.Count(dims)).Select(_ => random.NextInt64(-9, 10))];
+            var node = Node.Create("n", op, ["x", "axes"], ["y"]);
+            var axes = Tensor.Create([(long)axis], 1);
+            int opset = op == "ReduceSum" ? 13 : 18;
+            long[] found = OneNode.Run(node, [Tensor.Create(x, dims), axes], [1], opset).Span<long>().ToArray();
+            int[] narrow = OneNode.Run(node, [Tensor.Create(Array.ConvertAll(x, v => (int)v), dims), axes], [1], opset).Span<int>().ToArray();
+            for (int e = 0; e < found.Length; e++)
+            {
+                long[] row = [.. Enumerable.Range(0, dims[axis]).Select(k => x[(e / stride * stride * dims[axis]) + (e % stride) + (k * stride)])];
+                long expected = op switch
+                {
+                    "ReduceSum" => row.Sum(),
+                    "ReduceMean" => row.Sum() / row.Length,
+                    "ReduceMax" => row.Max(),
+                    "ReduceMin" => row.Min(),
+                    "ReduceProd" => row.Aggregate(1L, (p, v) => p * v),
+                    "ReduceSumSquare" => row.Sum(v => v * v),
+                    "ReduceL1" => row.Sum(Math.Abs),
+                    _ => (long)Math.Sqrt(row.Sum(v => v * v)),
+                };
+                Assert.AreEqual(expected, found[e]);
+                Assert.AreEqual((int)expected, narrow[e]);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void ALogarithmOfSumsDoesNotOverflowAndKnowsInfinity()
+    {
+        float i = float.PositiveInfinity, n = float.NaN;
+        var x = Tensor.Create<float>([1000, 1000, -1000, -1000, i, 1, -i, -i, i, -i, n, i, n, -i, n, 1], 8, 2);
+        var node = Node.Create("n", "ReduceLogSumExp", ["x", "axes"], ["y"]) with { Attributes = AttributeMap.Empty.With("keepdims", 0L) };
+        float[] y = OneNode.Run(node, [x, Tensor.Create([1L], 1)], [1]).Span<float>().ToArray();
+        Assert.AreEqual(1000.6931f, y[0], 1e-3f);
+        Assert.AreEqual(-999.3069f, y[1], 1e-3f);
+        CollectionAssert.AreEqual((float[])[i, -i, i, n, n, n], y[2..]);
+    }
+
+    [TestMethod]
+    public void TheRestOfADivisionHasTheSignThatIsAskedFor()
+    {
+        int[] numbers = [int.MinValue, int.MaxValue, -7, -3, -1, 1, 2, 7];
+        int[] a = [.. numbers.SelectMany(v => Enumerable.Repeat(v, numbers.Length))], b = [.. Enumerable.Repeat(numbers, numbers.Length).SelectMany(v => v)];
+        foreach (bool keeps in (bool[])[false, true])
+        {
+            var node = Node.Create("n", "Mod", ["a", "b"], ["y"]) with { Attributes = AttributeMap.Empty.With("fmod", keeps ? 1L : 0L) };
+            int[] found = OneNode.Run(node, [Tensor.Create(a, a.Length), Tensor.Create(b, b.Length)]).Span<int>().ToArray();
+            for (int i = 0; i < a.Length; i++)
+            {
+                long rest = (long)a[i] % b[i];
+                if (!keeps && rest != 0 && rest < 0 != b[i] < 0) rest += b[i];
+                Assert.AreEqual((int)rest, found[i], $"{a[i]} by {b[i]}");
+            }
+            Assert.ThrowsExactly<ModelFormatException>(() => OneNode.Run(node, [Tensor.Scalar(1), Tensor.Scalar(0)]));
+        }
+        Assert.ThrowsExactly<ModelFormatException>(() => OneNode.Run(Node.Create("n", "Mod", ["a", "b"], ["y"]), [Tensor.Scalar(1f), Tensor.Scalar(2f)]));
+    }
+
+    [TestMethod]
+    public void SumsAndMeansOfManyTensorsBroadcastAndGoFromTheFirstOn()
+    {
+        var random = new Random(35);
+        Tensor a = OneNode.Floats(random, 3, 1, 5), b = OneNode.Floats(random, 4, 1), c = OneNode.Floats(random, 1);
+        foreach (string op in (string[])["Sum", "Mean"])
+        {
+            var found = OneNode.Run(Node.Create("n", op, ["a", "b", "c"], ["y"]), [a, b, c]);
+            CollectionAssert.AreEqual((int[])[3, 4, 5], found.Dims);
+            for (int e = 0; e < found.Count; e++)
+            {
+                float sum = a.Span<float>()[OneNode.Source(e, found.Dims, a.Dims)] + b.Span<float>()[OneNode.Source(e, found.Dims, b.Dims)] + c.Span<float>()[0];
+                Assert.AreEqual(op == "Sum" ? sum : sum / 3, found.Span<float>()[e]);
+            }
+        }
+    }
 }

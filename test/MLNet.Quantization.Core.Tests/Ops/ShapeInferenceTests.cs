@@ -83,6 +83,15 @@ public sealed class ShapeInferenceTests
     }
 
     [TestMethod]
+    public void TheProductOfAShapeThatIsOnesBesideASymbolIsThatSymbol()
+    {
+        Node[] nodes = [Node.Create("s", "Shape", ["x"], ["shape"]), Node.Create("p", "ReduceProd", ["shape"], ["count"]), Node.Create("r", "Reshape", ["x", "count"], ["y"])];
+        Assert.AreEqual("[N]", Infer(new(1, N, 1), nodes, ("unused", [1]))["y"].Shape!.ToString());
+        Assert.AreEqual("[?]", Infer(new(N, L), nodes, ("unused", [1]))["y"].Shape!.ToString());
+        Assert.AreEqual("[6]", Infer(new(2, 3), nodes, ("unused", [1]))["y"].Shape!.ToString());
+    }
+
+    [TestMethod]
     public void WhatChangesAnExtentDoesNotPassItOn()
     {
         // Clip(N, 1, 4) is not N.

@@ -18,6 +18,32 @@ internal static unsafe class FloatReductions
     /// <summary>The greatest element; NaN does not count; -infinity of nothing.</summary>
     public static float Max(ReadOnlySpan<float> x, FloatTier? tier = null) => Fold<MaxFunction>(x, float.NegativeInfinity, tier);
 
+    /// <summary>The least element; NaN does not count; infinity of nothing.</summary>
+    public static float Min(ReadOnlySpan<float> x, FloatTier? tier = null) => Fold<MinFunction>(x, float.PositiveInfinity, tier);
+
+    /// <summary>Π x; 1 of nothing.</summary>
+    public static float Product(ReadOnlySpan<float> x, FloatTier? tier = null) => Fold<MultiplyFunction>(x, 1, tier);
+
+    /// <summary>max x + ln Σ e^(x - max x); -infinity of nothing.</summary>
+    /// <param name="x">n.</param>
+    /// <param name="scratch">n; may be <paramref name="x"/> itself.</param>
+    /// <param name="tier">Null: <see cref="FloatTier.Best"/>.</param>
+    public static float LogSumExp(ReadOnlySpan<float> x, Span<float> scratch, FloatTier? tier = null)
+    {
+        float max = Max(x, tier);
+        // An infinite sum is that infinity; it would be subtracted from itself. NaN makes NaN.
+        if (float.IsInfinity(max)) return x.ContainsAnyNaN() ? float.NaN : max;
+        Elementwise.Map(new ShiftedExp(max), x, scratch, tier);
+        return max + new LogFunction().Apply<LanesScalar, float, int>(Sum(scratch[..x.Length], tier));
+    }
+
+    private static bool ContainsAnyNaN(this ReadOnlySpan<float> x)
+    {
+        foreach (float element in x)
+            if (float.IsNaN(element)) return true;
+        return false;
+    }
+
     /// <summary>y[j] = Σ over i of x[i, j]: each column as <see cref="Sum"/> adds it, columns side by side.</summary>
     /// <param name="x">[rows, n].</param>
     /// <param name="n">Columns.</param>
@@ -144,6 +170,13 @@ internal static unsafe class FloatReductions
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static TFloats Apply<L, TFloats, TInts>(TFloats x, TFloats y) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
             L.Select(L.Less(x, y), y, x);
+    }
+
+    private readonly struct MinFunction : IBinaryFunction
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TFloats Apply<L, TFloats, TInts>(TFloats x, TFloats y) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
+            L.Select(L.Less(y, x), y, x);
     }
 
     private readonly struct ShiftedExp(float by) : IUnaryFunction

@@ -42,6 +42,18 @@ public sealed class FloatFunctionTests
     [TestMethod]
     public void Clip() => Check(new ClipFunction(-2, 3.5f), x => double.IsNaN(x) ? x : Math.Min(Math.Max(x, -2), 3.5), 0);
 
+    [TestMethod]
+    public void Round() => Check(new RoundFunction(), Math.Round, 0);
+
+    [TestMethod]
+    public void Floor() => Check(new FloorFunction(), Math.Floor, 0);
+
+    [TestMethod]
+    public void Ceiling() => Check(new CeilingFunction(), Math.Ceiling, 0);
+
+    [TestMethod]
+    public void Sign() => Check(new SignFunction(), x => double.IsNaN(x) ? x : Math.Sign(x), 0);
+
     /// <summary>All tiers agree bit for bit, and lie within <paramref name="ulps"/> units in the last place of the truth.</summary>
     private static void Check<TFunction>(TFunction function, Func<double, double> truth, double ulps) where TFunction : struct, IUnaryFunction
     {
