@@ -4,37 +4,63 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization;
 
 /// <summary>
-/// Makes a small feed-forward network in C#, as an <see cref="OnnxModel"/>: one input of float32 [N, size], layers in a row, one output.
-/// Each call adds a layer on top of the last one and returns the builder.
+/// Makes a small network in C#, as an <see cref="OnnxModel"/>: one input, layers in a row, one output. A row is a vector of float32
+/// [N, size]; or a sequence, float32 [N, steps, size] (<see cref="Sequence"/>) or int64 ids [N, steps] (<see cref="Tokens"/>). Each call
+/// adds a layer on top of the last one and returns the builder. Functions and <see cref="Dense(int)"/> work on each step of a sequence.
 /// </summary>
 /// <example>
 /// <code>
-/// OnnxModel model = new NetworkBuilder(784).Dense(256).Relu().Dense(10).Softmax().Build();
+/// OnnxModel classifier = new NetworkBuilder(784).Dense(256).Relu().Dense(10).Softmax().Build();
+/// OnnxModel tagger = NetworkBuilder.Sequence(16).Lstm(32).Dense(5).Build();
+/// OnnxModel language = NetworkBuilder.Tokens().Embedding(256, 24).Gru(64, returnSequence: false, bidirectional: true).Dense(14).Softmax().Build();
 /// </code>
 /// </example>
-public sealed class NetworkBuilder
+public sealed partial class NetworkBuilder
 {
     private const int Opset = 17;
 
     private readonly string _input;
-    private readonly int _inputSize;
+    private readonly ElementType _inputType;
+    private readonly TensorShape _inputShape;
     private readonly List<Node> _nodes = [];
     private readonly Dictionary<string, Tensor> _constants = new(StringComparer.Ordinal);
     private ulong _state;
     private string _value;
+
+    /// <summary>Elements of a row, or of a step; 0 for ids.</summary>
     private int _size;
+
+    /// <summary>Of the value so far: null for vectors.</summary>
+    private Dimension? _steps;
 
     /// <summary>Starts with the input.</summary>
     /// <param name="inputSize">Values of a row; 1 or more.</param>
     /// <param name="inputName">The input's name, and its column unless bound otherwise.</param>
     /// <param name="seed">Of the random weights: the same seed gives the same network everywhere.</param>
-    public NetworkBuilder(int inputSize, string inputName = "input", int seed = 1)
+    public NetworkBuilder(int inputSize, string inputName = "input", int seed = 1) : this(inputName, ElementType.Float, AtLeastOne(inputSize, nameof(inputSize)), null, seed)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(inputSize, 1);
+    }
+
+    private NetworkBuilder(string inputName, ElementType type, int size, Dimension? steps, int seed)
+    {
         ArgumentException.ThrowIfNullOrEmpty(inputName);
         _input = _value = inputName;
-        _inputSize = _size = inputSize;
+        _inputType = type;
+        _size = size;
+        _steps = steps;
+        _inputShape = Shape();
         _state = unchecked((ulong)seed);
+    }
+
+    private static Dimension Batch { get; } = new("N");
+
+    /// <summary>Of the value so far.</summary>
+    private TensorShape Shape() => (_steps, _size) switch { (null, _) => new(Batch, _size), ({ } steps, 0) => new(Batch, steps), ({ } steps, _) => new(Batch, steps, _size) };
+
+    private static int AtLeastOne(int value, string name)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(value, 1, name);
+        return value;
     }
 
     /// <summary>y = x · W + b with random W and b = 0: W uniform within ±√(6 / (inputs + units)) (Glorot and Bengio, 2010).</summary>
@@ -42,10 +68,7 @@ public sealed class NetworkBuilder
     public NetworkBuilder Dense(int units)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(units, 1);
-        double limit = Math.Sqrt(6.0 / (_size + (double)units));
-        var weights = new float[checked(_size * units)];
-        for (int i = 0; i < weights.Length; i++) weights[i] = (float)(limit * ((2 * NextUniform()) - 1));
-        return Dense(weights, new float[units]);
+        return Dense(Uniform(checked(_size * units), Math.Sqrt(6.0 / (_size + (double)units))), new float[units]);
     }
 
     /// <summary>y = x · W + b.</summary>
@@ -56,14 +79,18 @@ public sealed class NetworkBuilder
     {
         ArgumentNullException.ThrowIfNull(weights);
         ArgumentNullException.ThrowIfNull(bias);
+        RequireNumbers("Dense");
         if (bias.Length == 0 || weights.LongLength != (long)_size * bias.Length)
             throw new ArgumentException($"{weights.Length} weights do not fill [{_size}, {bias.Length}]: the layer below has {_size} outputs, the bias {bias.Length}.", nameof(weights));
-        if (!weights.All(float.IsFinite) || !bias.All(float.IsFinite)) throw new ArgumentException("A weight or bias is NaN or infinite.", nameof(weights));
-        string name = $"dense{_nodes.Count(n => n.OpType == "Gemm") + 1}";
+        RequireFinite(weights, nameof(weights));
+        RequireFinite(bias, nameof(bias));
+        string name = $"dense{_nodes.Count(n => n.OpType is "Gemm" or "MatMul") + 1}";
         _constants[$"{name}_weights"] = Tensor.Create(weights, _size, bias.Length);
         _constants[$"{name}_bias"] = Tensor.Create(bias, bias.Length);
         _size = bias.Length;
-        return Add("Gemm", name, [$"{name}_weights", $"{name}_bias"]);
+        if (_steps is null) return Add("Gemm", name, [$"{name}_weights", $"{name}_bias"]);
+        Add("MatMul", name, [$"{name}_weights"]);
+        return Add("Add", $"{name}_add", [$"{name}_bias"]);
     }
 
     /// <summary>y = max(x, 0).</summary>
@@ -110,12 +137,11 @@ public sealed class NetworkBuilder
         if (_nodes.Count == 0) throw new InvalidOperationException("The network has no layer.");
         if (outputName == _input || _constants.ContainsKey(outputName) || _nodes.SkipLast(1).Any(n => n.Outputs[0] == outputName))
             throw new ArgumentException($"'{outputName}' is a value inside the network.", nameof(outputName));
-        var batch = new Dimension("N");
         return new(new ModelGraph
         {
             Name = "network",
-            Inputs = [new(_input, ElementType.Float, new(batch, _inputSize))],
-            Outputs = [new(outputName, ElementType.Float, new(batch, _size))],
+            Inputs = [new(_input, _inputType, _inputShape)],
+            Outputs = [new(outputName, ElementType.Float, Shape())],
             Nodes = [.. _nodes.SkipLast(1), _nodes[^1] with { Outputs = [outputName] }],
             Initializers = _constants.ToImmutableDictionary(StringComparer.Ordinal),
             OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", Opset),
@@ -124,10 +150,29 @@ public sealed class NetworkBuilder
 
     private NetworkBuilder Add(string op, string? name = null, string[]? constants = null, AttributeMap? attributes = null)
     {
+        RequireNumbers(op);
         name ??= NameOf(op);
         _nodes.Add(Node.Create(name, op, [_value, .. constants ?? []], [$"{name}_output"]) with { Attributes = attributes ?? AttributeMap.Empty });
         _value = $"{name}_output";
         return this;
+    }
+
+    private void RequireNumbers(string layer)
+    {
+        if (_size == 0) throw new InvalidOperationException($"{layer} needs numbers, and the layer below gives ids: Embedding comes first.");
+    }
+
+    private static void RequireFinite(float[] values, string name)
+    {
+        int at = Array.FindIndex(values, v => !float.IsFinite(v));
+        if (at >= 0) throw new ArgumentException(FormattableString.Invariant($"Element {at} is {values[at]}, expected finite numbers."), name);
+    }
+
+    private float[] Uniform(int count, double limit)
+    {
+        var values = new float[count];
+        for (int i = 0; i < count; i++) values[i] = (float)(limit * ((2 * NextUniform()) - 1));
+        return values;
     }
 
     private string NameOf(string op) => $"{op}{_nodes.Count(n => n.OpType == op) + 1}";

@@ -6,7 +6,7 @@ using MLNet.Quantization.Passes;
 namespace MLNet.Quantization.Benchmarks;
 
 /// <summary>
-/// `models`: whole models in static INT8 beside ONNX Runtime in float and on the file that we write, in one process, turn by turn. Of the
+/// `models`: whole models in INT8 beside ONNX Runtime in float and on the file that we write, in one process, turn by turn. Of the
 /// two forms of that file it gets the one that it runs faster, which a short trial finds out for each batch and number of threads.
 /// </summary>
 internal static class ModelBenchmark
@@ -40,16 +40,15 @@ internal static class ModelBenchmark
         }
         foreach (string name in options.Names)
         {
-            string path = Path.Combine(options.Folder, name, "model.onnx");
-            if (!File.Exists(path))
+            if (!GeneratedModels.Names.Contains(name) && ModelCase.PathOf(name, options.Folder) is var path && !File.Exists(path))
             {
-                Console.Error.WriteLine($"There is no '{path}'. --folder says where the models are.");
+                Console.Error.WriteLine($"There is no '{path}'. --folder says where the models are; generated are {string.Join(", ", GeneratedModels.Names)}.");
                 return 1;
             }
             ModelCase model;
             try
             {
-                model = new(path);
+                model = new(name, options.Folder);
             }
             catch (QuantizationException e)
             {
@@ -84,7 +83,7 @@ internal static class ModelBenchmark
         for (var warm = Stopwatch.StartNew(); warm.ElapsedMilliseconds < 700;) run.Execute(null, threads);
         Timing.Interleave([ours, peerFloat, peerCodes], options.Rounds, options.Seconds, threads > 1 ? PeerSpinMilliseconds : 0);
         return new(
-            name, "static", batch, threads, ours.Median * 1e6, peerFloat.Median * 1e6, peerCodes.Median * 1e6, form, Timing.Ratio(peerFloat, ours), Timing.Ratio(peerCodes, ours),
+            name, model.IsDynamic ? "dynamic" : "static", batch, threads, ours.Median * 1e6, peerFloat.Median * 1e6, peerCodes.Median * 1e6, form, Timing.Ratio(peerFloat, ours), Timing.Ratio(peerCodes, ours),
             PeakOfChild(name, batch, options.Folder));
 
         ModelPeer Quantized(OnnxQuantizationFormat form) => new(model.Quantized.As(form), threads, run, model.Program.OutputType);
@@ -111,7 +110,7 @@ internal static class ModelBenchmark
 
     private static int Footprint(ModelOptions options)
     {
-        var model = new ModelCase(Path.Combine(options.Folder, options.Footprint!, "model.onnx"));
+        var model = new ModelCase(options.Footprint!, options.Folder);
         using var run = model.Rent(options.Batches[0]);
         for (int i = 0; i < 3; i++) run.Execute();
         Console.Write(FormattableString.Invariant($"{Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0:F1}"));

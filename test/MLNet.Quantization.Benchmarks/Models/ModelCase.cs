@@ -6,14 +6,37 @@ using MLNet.Quantization.Pipeline;
 
 namespace MLNet.Quantization.Benchmarks;
 
-/// <summary>A shared model in float and in static INT8, calibrated on seeded noise: speed does not depend on what the numbers are.</summary>
+/// <summary>
+/// A shared model, or a generated one, in float and in INT8: static, calibrated on seeded noise, since speed does not depend on what the
+/// numbers are; dynamic where dense and recurrent layers are all that it has.
+/// </summary>
 internal sealed class ModelCase
 {
     private const int CalibrationRows = 4;
 
-    public ModelCase(string path)
+    /// <summary>Extents of open axes, by symbol: eight letters, four sounds, 32 ms of sound behind their context.</summary>
+    private static readonly Dictionary<string, int> Extents = new(StringComparer.Ordinal) { ["T"] = 8, ["U"] = 4, ["sequence"] = 576 };
+
+    /// <summary>Models with dynamic activations beside the generated ones.</summary>
+    private static readonly string[] Dynamic = ["g2p_en_lstm", "silero_vad_16k"];
+
+    /// <param name="name">Of the model.</param>
+    /// <param name="folder">Where the shared ones are.</param>
+    public ModelCase(string name, string folder)
     {
-        Model = PreparedModel.Prepare(OnnxReader.ReadFile(path));
+        var generated = GeneratedModels.Find(name);
+        Model = PreparedModel.Prepare(generated ?? OnnxReader.ReadFile(PathOf(name, folder)));
+        IsDynamic = generated is not null || Dynamic.Contains(name);
+        Quantized = IsDynamic ? QuantizationRecipe.QuantizeDynamic(Model) : Calibrated();
+        Program = Quantized.Compile();
+    }
+
+    public static string PathOf(string name, string folder) => Path.Combine(folder, name, "model.onnx");
+
+    public bool IsDynamic { get; }
+
+    private QuantizedModel Calibrated()
+    {
         var session = new CalibrationSession(Model, CalibrationOptions.Default);
         for (int row = 0; row < CalibrationRows; row++)
         {
@@ -21,8 +44,7 @@ internal sealed class ModelCase
             Fill(Model.Graph, run, row);
             session.Observe(run, row);
         }
-        Quantized = QuantizationRecipe.QuantizeStatic(Model, session.Finish());
-        Program = Quantized.Compile();
+        return QuantizationRecipe.QuantizeStatic(Model, session.Finish());
     }
 
     public PreparedModel Model { get; }
@@ -38,7 +60,7 @@ internal sealed class ModelCase
         return run;
     }
 
-    private static IEnumerable<int[]> ShapesOf(ModelGraph graph, int batch) => graph.Inputs.Select(i => i.Shape!.Select((d, axis) => d.IsKnown ? (int)d.Value : OpenExtent(axis, batch)).ToArray());
+    private static IEnumerable<int[]> ShapesOf(ModelGraph graph, int batch) => graph.Inputs.Select(i => i.Shape!.Select((d, axis) => d.IsKnown ? (int)d.Value : d.Symbol is { } symbol && Extents.TryGetValue(symbol, out int extent) ? extent : OpenExtent(axis, batch)).ToArray());
 
     /// <summary>What is open beside the batch is the size of a text line.</summary>
     private static int OpenExtent(int axis, int batch) => axis switch { 2 => 48, 3 => 192, _ => batch };
@@ -51,7 +73,9 @@ internal sealed class ModelCase
             if (graph.Inputs[i].Type == ElementType.Float)
                 foreach (ref float v in run.Input<float>(i)) v = (random.NextSingle() * 4) - 2;
             else if (graph.Inputs[i].Type == ElementType.Int32)
-                foreach (ref int v in run.Input<int>(i)) v = random.Next(257);
+                foreach (ref int v in run.Input<int>(i)) v = random.Next(graph.Inputs.Length > 1 ? Extents["T"] : 257);
+            else if (graph.Inputs[i].Type == ElementType.Int64)
+                run.Input<long>(i).Fill(16000);
             else random.NextBytes(MemoryMarshal.AsBytes(run.Input<byte>(i)));
         }
     }

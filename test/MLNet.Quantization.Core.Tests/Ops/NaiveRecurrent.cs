@@ -54,7 +54,7 @@ internal sealed class NaiveRecurrent
             if (n.Cell == "LSTM") Lstm(fromInput, fromState, h, c);
             else if (n.Cell == "GRU") Gru(d, fromInput, fromState, h);
             else
-                for (int j = 0; j < hidden; j++) h[j] = Tanh(fromInput[j] + fromState[j]);
+                for (int j = 0; j < hidden; j++) h[j] = Ratio(Tanh(fromInput[j] + fromState[j]));
             h.CopyTo(Y, (((time * n.Directions) + d) * n.Batch + b) * hidden);
         }
         h.CopyTo(YH, at);
@@ -66,9 +66,12 @@ internal sealed class NaiveRecurrent
         int n = h.Length;
         for (int j = 0; j < n; j++)
         {
-            float i = Sigmoid(x[j] + r[j]), o = Sigmoid(x[n + j] + r[n + j]), f = Sigmoid(x[(2 * n) + j] + r[(2 * n) + j]), g = Tanh(x[(3 * n) + j] + r[(3 * n) + j]);
-            c[j] = MathF.FusedMultiplyAdd(f, c[j], i * g);
-            h[j] = o * Tanh(c[j]);
+            var (iUp, iDown) = Tanh((x[j] + r[j]) * 0.5f);
+            var (oUp, oDown) = Tanh((x[n + j] + r[n + j]) * 0.5f);
+            var (gUp, gDown) = Tanh(x[(3 * n) + j] + r[(3 * n) + j]);
+            c[j] = MathF.FusedMultiplyAdd(Sigmoid(x[(2 * n) + j] + r[(2 * n) + j]), c[j], 0.5f * (iDown + iUp) * gUp / (iDown * gDown));
+            var (hUp, hDown) = Tanh(c[j]);
+            h[j] = 0.5f * (oDown + oUp) * hUp / (oDown * hDown);
         }
     }
 
@@ -80,17 +83,18 @@ internal sealed class NaiveRecurrent
         float[] last = _node.ResetsAfter ? [] : Product(reset, _r, d, withBias: false);
         for (int j = 0; j < n; j++)
         {
-            float z = Sigmoid(x[j] + r[j]), g;
             if (_node.ResetsAfter)
             {
                 float bias = _node.B is { } b ? b.Span<float>()[(d * 6 * n) + (5 * n) + j] : 0;
-                g = Tanh(MathF.FusedMultiplyAdd(Sigmoid(x[n + j] + r[n + j]), r[(2 * n) + j] + bias, x[(2 * n) + j]));
+                var (zUp, zDown) = Tanh((x[j] + r[j]) * 0.5f);
+                var (gUp, gDown) = Tanh(MathF.FusedMultiplyAdd(Sigmoid(x[n + j] + r[n + j]), r[(2 * n) + j] + bias, x[(2 * n) + j]));
+                h[j] = 0.5f * MathF.FusedMultiplyAdd(zDown - zUp, gUp, (zDown + zUp) * gDown * h[j]) / (zDown * gDown);
             }
             else
             {
-                g = Tanh(x[(2 * n) + j] + last[(2 * n) + j]);
+                float z = Sigmoid(x[j] + r[j]), g = Ratio(Tanh(x[(2 * n) + j] + last[(2 * n) + j]));
+                h[j] = ((1 - z) * g) + (z * h[j]);
             }
-            h[j] = ((1 - z) * g) + (z * h[j]);
         }
     }
 
@@ -119,7 +123,13 @@ internal sealed class NaiveRecurrent
         return y;
     }
 
-    private static float Sigmoid(float x) => new SigmoidFunction().Apply<LanesScalar, float, int>(x);
+    private static float Sigmoid(float x) => MathF.FusedMultiplyAdd(0.5f, Ratio(Tanh(x * 0.5f)), 0.5f);
 
-    private static float Tanh(float x) => new TanhFunction().Apply<LanesScalar, float, int>(x);
+    private static float Ratio((float Up, float Down) ratio) => ratio.Up / ratio.Down;
+
+    private static (float Up, float Down) Tanh(float x)
+    {
+        var ratio = GateRatio<LanesScalar, float, int>.Tanh(x);
+        return (ratio.Numerator, ratio.Denominator);
+    }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Onnx;
 using MLNet.Quantization.Passes;
 using MLNet.Quantization.Pipeline;
@@ -27,6 +28,25 @@ public sealed class RecurrentTests
             float[][] expected = OnnxRuntimeOracle.Score(node.Graph(), false, [.. node.Graph().Inputs.Zip(node.Fed(), (i, t) => (i.Name, Floats(t), t.Dims))]);
             for (int o = 0; o < expected.Length; o++) Close(expected[o], found[o], 2e-5, $"seed {seed}, output {o}, {node}");
         }
+    }
+
+    [TestMethod]
+    public void TheRatioOfGatesIsTanh()
+    {
+        double worst = 0;
+        for (float x = -12; x < 12; x += 1 / 4096f)
+        {
+            var ratio = GateRatio<LanesScalar, float, int>.Tanh(x);
+            worst = Math.Max(worst, Math.Abs((ratio.Numerator / ratio.Denominator) - Math.Tanh(x)));
+            worst = Math.Max(worst, Math.Abs(GateRatio<LanesScalar, float, int>.Sigmoid(x).SigmoidValue - (1 / (1 + Math.Exp(-(double)x)))));
+        }
+        Assert.IsLessThan(3e-7, worst);
+        foreach (float x in new[] { float.PositiveInfinity, float.MaxValue, 1e30f })
+        {
+            var ratio = GateRatio<LanesScalar, float, int>.Tanh(x);
+            Assert.AreEqual(1, ratio.Numerator / ratio.Denominator, 3e-7);
+        }
+        Assert.IsTrue(float.IsNaN(GateRatio<LanesScalar, float, int>.Tanh(float.NaN).Numerator));
     }
 
     [TestMethod]

@@ -59,4 +59,10 @@ internal unsafe interface ILanes<TFloats, TInts> where TFloats : unmanaged where
 
     /// <summary>√x, rounded once.</summary>
     static abstract TFloats SquareRoot(TFloats x);
+
+    /// <summary>The greater; <paramref name="y"/> where that is NaN. <paramref name="x"/> must not be, nor may both be zeros.</summary>
+    static abstract TFloats Max(TFloats x, TFloats y);
+
+    /// <summary>The lesser; <paramref name="y"/> where that is NaN. <paramref name="x"/> must not be, nor may both be zeros.</summary>
+    static abstract TFloats Min(TFloats x, TFloats y);
 }

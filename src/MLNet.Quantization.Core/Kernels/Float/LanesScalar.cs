@@ -75,4 +75,10 @@ internal readonly unsafe struct LanesScalar : ILanes<float, int>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float SquareRoot(float x) => MathF.Sqrt(x);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Max(float x, float y) => x > y ? x : y;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Min(float x, float y) => x < y ? x : y;
 }

@@ -13,24 +13,38 @@ internal sealed unsafe class GruGates(GateActivation f, GateActivation g, FloatT
 
     public override void Run(GateArguments* a)
     {
-        if (_isUsual) Run(a, new SigmoidFunction(), new TanhFunction());
-        else Run(a, f, g);
-    }
-
-    private void Run<F, G>(GateArguments* a, F first, G second) where F : struct, IUnaryFunction where G : struct, IUnaryFunction
-    {
         switch (Lanes)
         {
-            case 16: Run<F, G, Lanes512, Vector512<float>, Vector512<int>>(a, first, second); break;
-            case 8: Run<F, G, Lanes256, Vector256<float>, Vector256<int>>(a, first, second); break;
-            case 4: Run<F, G, Lanes128, Vector128<float>, Vector128<int>>(a, first, second); break;
-            default: Run<F, G, LanesScalar, float, int>(a, first, second); break;
+            case 16: Run<Lanes512, Vector512<float>, Vector512<int>>(a); break;
+            case 8: Run<Lanes256, Vector256<float>, Vector256<int>>(a); break;
+            case 4: Run<Lanes128, Vector128<float>, Vector128<int>>(a); break;
+            default: Run<LanesScalar, float, int>(a); break;
+        }
+    }
+
+    private void Run<L, TFloats, TInts>(GateArguments* a) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        if (_isUsual) Usual<L, TFloats, TInts>(a);
+        else Chosen<L, TFloats, TInts>(a, f, g);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Usual<L, TFloats, TInts>(GateArguments* a) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        int width = a->Width;
+        for (int j = 0; j < width; j += L.Count)
+        {
+            var z = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)));
+            var r = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, width + j))).SigmoidValue;
+            var sum = L.Fma(r, L.Load(a->Recurrent + (2 * width) + j), L.Load(a->Input + (2 * width) + j));
+            var g = GateRatio<L, TFloats, TInts>.Tanh(Bounded<L, TFloats, TInts>(a, sum));
+            L.Store(ResetGates.Blend<L, TFloats, TInts>(z, g, L.Load(a->State + j)), a->State + j);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Run<F, G, L, TFloats, TInts>(GateArguments* a, F f, G g)
-        where F : struct, IUnaryFunction where G : struct, IUnaryFunction where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    private static void Chosen<L, TFloats, TInts>(GateArguments* a, GateActivation f, GateActivation g)
+        where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
         int width = a->Width;
         for (int j = 0; j < width; j += L.Count)

@@ -13,24 +13,52 @@ internal sealed unsafe class LstmGates(GateActivation f, GateActivation g, GateA
 
     public override void Run(GateArguments* a)
     {
-        if (_isUsual) Run(a, new SigmoidFunction(), new TanhFunction(), new TanhFunction());
-        else Run(a, f, g, h);
-    }
-
-    private void Run<F, G, H>(GateArguments* a, F first, G second, H third) where F : struct, IUnaryFunction where G : struct, IUnaryFunction where H : struct, IUnaryFunction
-    {
         switch (Lanes)
         {
-            case 16: Run<F, G, H, Lanes512, Vector512<float>, Vector512<int>>(a, first, second, third); break;
-            case 8: Run<F, G, H, Lanes256, Vector256<float>, Vector256<int>>(a, first, second, third); break;
-            case 4: Run<F, G, H, Lanes128, Vector128<float>, Vector128<int>>(a, first, second, third); break;
-            default: Run<F, G, H, LanesScalar, float, int>(a, first, second, third); break;
+            case 16: Run<Lanes512, Vector512<float>, Vector512<int>>(a); break;
+            case 8: Run<Lanes256, Vector256<float>, Vector256<int>>(a); break;
+            case 4: Run<Lanes128, Vector128<float>, Vector128<int>>(a); break;
+            default: Run<LanesScalar, float, int>(a); break;
+        }
+    }
+
+    private void Run<L, TFloats, TInts>(GateArguments* a) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        if (_isUsual) Usual<L, TFloats, TInts>(a);
+        else Chosen<L, TFloats, TInts>(a, f, g, h);
+    }
+
+    /// <summary>F by one division, i ⊙ g and o ⊙ H by one each (<see cref="GateRatio{L, F, I}"/>).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Usual<L, TFloats, TInts>(GateArguments* a) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        int width = a->Width;
+        float* p = a->Peepholes;
+        var half = L.Create(0.5f);
+        for (int j = 0; j < width; j += L.Count)
+        {
+            TFloats c = L.Load(a->Cell + j), input = Sum<L, TFloats, TInts>(a, j), output = Sum<L, TFloats, TInts>(a, width + j);
+            TFloats forget = Sum<L, TFloats, TInts>(a, (2 * width) + j), change = Sum<L, TFloats, TInts>(a, (3 * width) + j);
+            if (p != null)
+            {
+                input = L.Fma(L.Load(p + j), c, input);
+                forget = L.Fma(L.Load(p + (2 * width) + j), c, forget);
+            }
+            var i = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, input));
+            var g = GateRatio<L, TFloats, TInts>.Tanh(Bounded<L, TFloats, TInts>(a, change));
+            var kept = a->Coupled ? L.Divide(L.Multiply(half, i.Lowered), i.Denominator) : GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, forget)).SigmoidValue;
+            var added = L.Divide(L.Multiply(L.Multiply(half, i.Raised), g.Numerator), L.Multiply(i.Denominator, g.Denominator));
+            c = L.Fma(kept, c, added);
+            if (p != null) output = L.Fma(L.Load(p + width + j), c, output);
+            var o = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, output));
+            var h = GateRatio<L, TFloats, TInts>.Tanh(c);
+            L.Store(c, a->Cell + j);
+            L.Store(L.Divide(L.Multiply(L.Multiply(half, o.Raised), h.Numerator), L.Multiply(o.Denominator, h.Denominator)), a->State + j);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Run<F, G, H, L, TFloats, TInts>(GateArguments* a, F f, G g, H h)
-        where F : struct, IUnaryFunction where G : struct, IUnaryFunction where H : struct, IUnaryFunction
+    private static void Chosen<L, TFloats, TInts>(GateArguments* a, GateActivation f, GateActivation g, GateActivation h)
         where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
         int width = a->Width;

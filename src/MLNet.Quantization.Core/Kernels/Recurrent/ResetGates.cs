@@ -11,54 +11,72 @@ internal sealed unsafe class ResetGates(GateActivation f, GateActivation g, Floa
 {
     private readonly bool _isUsual = f.Kind == GateFunctionKind.Sigmoid && g.Kind == GateFunctionKind.Tanh;
 
-    public override void Run(GateArguments* a)
-    {
-        if (_isUsual) Split(a, new SigmoidFunction(), first: true);
-        else Split(a, f, first: true);
-    }
+    public override void Run(GateArguments* a) => Half(a, first: true);
 
     /// <summary>The second half; <see cref="GateArguments.Recurrent"/> is the last gate's alone.</summary>
-    public void Finish(GateArguments* a)
+    public void Finish(GateArguments* a) => Half(a, first: false);
+
+    /// <summary>(1 - z) ⊙ g + z ⊙ h by one division.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static TFloats Blend<L, TFloats, TInts>(GateRatio<L, TFloats, TInts> z, GateRatio<L, TFloats, TInts> g, TFloats h)
+        where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
-        if (_isUsual) Split(a, new TanhFunction(), first: false);
-        else Split(a, g, first: false);
+        var sum = L.Fma(z.Lowered, g.Numerator, L.Multiply(L.Multiply(z.Raised, g.Denominator), h));
+        return L.Divide(L.Multiply(L.Create(0.5f), sum), L.Multiply(z.Denominator, g.Denominator));
     }
 
+    /// <summary>(1 - z) ⊙ g + z ⊙ h.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static TFloats Blend<L, TFloats, TInts>(TFloats z, TFloats change, TFloats old) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
-        L.Add(L.Multiply(L.Subtract(L.Create(1f), z), change), L.Multiply(z, old));
+    internal static TFloats Blend<L, TFloats, TInts>(TFloats z, TFloats g, TFloats h) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
+        L.Add(L.Multiply(L.Subtract(L.Create(1f), z), g), L.Multiply(z, h));
 
-    private void Split<F>(GateArguments* a, F function, bool first) where F : struct, IUnaryFunction
+    private void Half(GateArguments* a, bool first)
     {
         switch (Lanes)
         {
-            case 16: Half<F, Lanes512, Vector512<float>, Vector512<int>>(a, function, first); break;
-            case 8: Half<F, Lanes256, Vector256<float>, Vector256<int>>(a, function, first); break;
-            case 4: Half<F, Lanes128, Vector128<float>, Vector128<int>>(a, function, first); break;
-            default: Half<F, LanesScalar, float, int>(a, function, first); break;
+            case 16: Half<Lanes512, Vector512<float>, Vector512<int>>(a, first); break;
+            case 8: Half<Lanes256, Vector256<float>, Vector256<int>>(a, first); break;
+            case 4: Half<Lanes128, Vector128<float>, Vector128<int>>(a, first); break;
+            default: Half<LanesScalar, float, int>(a, first); break;
+        }
+    }
+
+    private void Half<L, TFloats, TInts>(GateArguments* a, bool first) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        if (first) First<L, TFloats, TInts>(a, _isUsual, f);
+        else Second<L, TFloats, TInts>(a, _isUsual, g);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void First<L, TFloats, TInts>(GateArguments* a, bool isUsual, GateActivation f) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        for (int j = 0; j < a->Width; j += L.Count)
+        {
+            TFloats z = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)), r = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, a->Width + j));
+            r = isUsual ? GateRatio<L, TFloats, TInts>.Sigmoid(r).SigmoidValue : f.Apply<L, TFloats, TInts>(r);
+            z = isUsual ? GateRatio<L, TFloats, TInts>.Sigmoid(z).SigmoidValue : f.Apply<L, TFloats, TInts>(z);
+            L.Store(z, a->Input + j);
+            L.Store(L.Multiply(r, L.Load(a->State + j)), a->Reset + j);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Half<F, L, TFloats, TInts>(GateArguments* a, F function, bool first)
-        where F : struct, IUnaryFunction where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    private static void Second<L, TFloats, TInts>(GateArguments* a, bool isUsual, GateActivation g) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
-        int width = a->Width;
-        for (int j = 0; j < width; j += L.Count)
+        for (int j = 0; j < a->Width; j += L.Count)
         {
-            var h = L.Load(a->State + j);
-            if (first)
+            var sum = Bounded<L, TFloats, TInts>(a, L.Add(L.Load(a->Input + (2 * a->Width) + j), L.Load(a->Recurrent + j)));
+            TFloats change;
+            if (isUsual)
             {
-                var r = function.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, width + j)));
-                L.Store(function.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j))), a->Input + j);
-                L.Store(L.Multiply(r, h), a->Reset + j);
+                var ratio = GateRatio<L, TFloats, TInts>.Tanh(sum);
+                change = L.Divide(ratio.Numerator, ratio.Denominator);
             }
             else
             {
-                var sum = L.Add(L.Load(a->Input + (2 * width) + j), L.Load(a->Recurrent + j));
-                var change = function.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, sum));
-                L.Store(Blend<L, TFloats, TInts>(L.Load(a->Input + j), change, h), a->State + j);
+                change = g.Apply<L, TFloats, TInts>(sum);
             }
+            L.Store(Blend<L, TFloats, TInts>(L.Load(a->Input + j), change, L.Load(a->State + j)), a->State + j);
         }
     }
 }
