@@ -11,7 +11,7 @@ namespace MLNet.Quantization.Execution;
 internal sealed class Program
 {
     /// <summary>Plans kept; the oldest is dropped beyond that (its arenas go with the runs that hold them).</summary>
-    private const int MaxPlans = 16;
+    private const int MaxPlans = 64;
 
     /// <summary>Constants of at most this many elements stay known to shape inference (targets of Reshape, axes, ...).</summary>
     private const int SmallConstant = 1024;
@@ -83,7 +83,7 @@ internal sealed class Program
         foreach (var plan in _plans)
             if (plan.Fits(inputShapes)) return plan.Rent();
         var made = ProgramPlan.Make(this, inputShapes);
-        ImmutableInterlocked.Update(ref _plans, static (plans, plan) => plans.Length < MaxPlans ? plans.Add(plan) : plans.RemoveAt(0).Add(plan), made);
+        ImmutableInterlocked.Update(ref _plans, static (plans, plan) => (plans.Length < MaxPlans ? plans : plans.RemoveAt(plans.Length - 1)).Insert(0, plan), made);
         return made.Rent();
     }
 

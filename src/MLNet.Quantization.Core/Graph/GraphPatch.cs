@@ -87,7 +87,8 @@ internal sealed class GraphPatch(ModelGraph graph)
         return GraphOrder.Verify(sorted.WithoutUnusedInitializers());
     }
 
-    private static Node Rename(Node node, IReadOnlyDictionary<string, string> names)
+    /// <summary>The node, with what its subgraphs read from outside, reading other values.</summary>
+    public static Node Rename(Node node, IReadOnlyDictionary<string, string> names)
     {
         if (!node.AllReads().Any(names.ContainsKey)) return node;
         var attributes = node.Attributes;

@@ -29,7 +29,7 @@ internal sealed class PreparedModel
         options ??= PrepareOptions.Default;
         foreach (var node in source.Nodes) OperatorSet.For(node);
         var graph = GraphOrder.Verify(source with { Nodes = GraphOrder.Sort(source) });
-        graph = RemoveIdentity.Apply(FoldConstants.Apply(graph));
+        graph = InlineIf.Apply(RemoveIdentity.Apply(FoldConstants.Apply(graph)));
         graph = RaiseOpset.Apply(graph, GraphInference.Infer(graph));
         // Extents of 1 must not be taken for equal to a batch that is only baked in.
         if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);
