@@ -16,32 +16,7 @@ internal sealed class ConvTranspose : Operator
     {
         TensorShape? x = context.Input(0, ElementType.Float).Shape, w = context.Input(1, ElementType.Float).Shape;
         var bias = context.Optional(2) is null ? null : context.Input(2, ElementType.Float).Shape;
-        if (w is { Rank: < 3 }) throw context.Malformed($"the weights have shape {w}, expected [channels, outputs of a group, kernel...]");
-        if (x is null || w is null)
-        {
-            if (w is not null) OutputsOf(context, Dimension.Unknown, w, bias);
-            return [new(ElementType.Float, (x ?? w) is { } either ? new(new Dimension[either.Rank]) : null)];
-        }
-        if (x.Rank != w.Rank) throw context.Malformed($"input {x} and weights {w} differ in rank");
-        var dims = new Dimension[x.Rank];
-        (dims[0], dims[1]) = (x[0], OutputsOf(context, x[1], w, bias));
-        if (w.Skip(2).All(d => d.IsKnown))
-        {
-            var window = Window.Read(context, x.Rank - 2, [.. w.Skip(2).Select(d => checked((int)d.Value))]);
-            for (int i = 2; i < dims.Length; i++) dims[i] = window.TransposedOutput(i - 2, x[i]);
-        }
-        return [new(ElementType.Float, new(dims))];
-    }
-
-    private static Dimension OutputsOf(OpContext context, Dimension channels, TensorShape w, TensorShape? bias)
-    {
-        long groups = context.Attribute("group", 1L);
-        if (groups is < 1 or > int.MaxValue) throw context.Malformed($"group is {groups}");
-        if (channels.IsKnown && w[0].IsKnown && channels != w[0]) throw context.Malformed($"the input has {channels} channels, expected {w[0]}: weights {w}");
-        if (w[0].IsKnown && w[0].Value % groups != 0) throw context.Malformed($"{w[0]} channels do not fall into {groups} groups");
-        Dimension outputs = w[1].IsKnown ? checked(w[1].Value * groups) : Dimension.Unknown;
-        if (bias is { IsKnown: true } && outputs.IsKnown && !(bias.Rank == 1 && bias[0] == outputs)) throw context.Malformed($"the bias has shape {bias}, expected [{outputs}]");
-        return outputs;
+        return [new(ElementType.Float, TransposedShapes.Infer(context, x, w, bias))];
     }
 
     public override Step Prepare(PrepareContext context) => new TransposeStep(context);
@@ -64,11 +39,9 @@ internal sealed class ConvTranspose : Operator
         {
             int[] x = inputs[0]!.Dims, w = inputs[1]!.Dims, y = outputs[0]!.Dims;
             var window = Window.Read(node, w.Length - 2, w[2..]);
-            var before = new int[window.Rank];
-            for (int i = 0; i < before.Length; i++) before[i] = window.ResolveTransposed(i, x[i + 2]).Before;
             int groups = (int)node.Attribute("group", 1L);
             var shape = new ConvolutionShape(
-                x[0], y[1], x[1], groups, Extents.Of(y.AsSpan(2)), Extents.Of(window.Kernel), Extents.Of(window.Strides), Extents.Of(window.Dilations), Extents.Of(before, 0), Extents.Of(x.AsSpan(2)));
+                x[0], y[1], x[1], groups, Extents.Of(y.AsSpan(2)), Extents.Of(window.Kernel), Extents.Of(window.Strides), Extents.Of(window.Dilations), TransposedShapes.Before(node, x, w), Extents.Of(x.AsSpan(2)));
             int rows = checked(shape.GroupChannels * shape.Window.Count), pixels = shape.Output.Count, channels = shape.GroupOutputs;
             long turned = Align(4L * groups * rows * channels), lane = Align(4L * rows * pixels) + FloatGemm.WorkspaceBytes(channels, pixels);
             int lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * groups));

@@ -122,6 +122,7 @@ internal static class OperatorSet
         new Xor(),
         new Quantized.QuantizedArithmetic(),
         new Quantized.QuantizedConv(),
+        new Quantized.QuantizedConvTranspose(),
         new Quantized.QuantizedPool(),
         new Quantized.QuantizedResize(),
         new Quantized.QuantizedLinear(),
@@ -129,7 +130,9 @@ internal static class OperatorSet
         new Quantized.QuantizedRecurrent("LSTM"),
         new Quantized.QuantizedRecurrent("RNN"),
         new Quantized.CodeTable(),
+        new Quantized.ChannelTable(),
         new Quantized.DynamicQuantizedConv(),
+        new Quantized.DynamicQuantizedConvTranspose(),
         new Quantized.DynamicQuantizedLinear(),
     ];
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Ops;
 
 namespace MLNet.Quantization.Passes;
 
@@ -15,6 +16,7 @@ internal sealed class CodeRegions
     private static readonly ImmutableHashSet<string> Sinks = Pools.Add("GlobalMaxPool");
 
     private readonly GraphIndex _index;
+    private readonly Lazy<Dictionary<string, ValueFact>> _facts;
     private readonly HashSet<Node> _layers = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<Node> _coded = new(ReferenceEqualityComparer.Instance);
 
@@ -31,6 +33,7 @@ internal sealed class CodeRegions
     public CodeRegions(ModelGraph graph, IReadOnlyCollection<WeightLayer> layers)
     {
         _index = new(graph);
+        _facts = new(() => GraphInference.Infer(graph));
         _layers.UnionWith(layers.Select(l => l.Node));
         foreach (var node in graph.Nodes)
             if (_layers.Contains(node) || IsCodable(node) && DataOf(node).All(_following.Contains)) _following.UnionWith(node.Outputs.Where(o => o.Length > 0));
@@ -64,7 +67,7 @@ internal sealed class CodeRegions
     /// <summary>The activations that a node computes with.</summary>
     public IEnumerable<string> DataOf(Node node) =>
         Movement.Is(_index, node) ? node.Inputs.Take(Movement.DataInputs(node)) : TabulateCodes.Operand(_index, node) is { } operand ? [operand]
-        : Pools.Contains(node.OpType) || Movement.Interpolates(node) ? node.Inputs.Take(1) : node.Inputs;
+        : Pools.Contains(node.OpType) || Movement.Interpolates(node) || node.OpType == "PRelu" ? node.Inputs.Take(1) : node.Inputs;
 
     /// <summary>The other values to quantize that have the scale of this one, itself among them.</summary>
     public IEnumerable<string> GroupOf(string value) => Values.Where(v => _groups[v] == _groups[value]);
@@ -91,9 +94,11 @@ internal sealed class CodeRegions
     private bool IsComputed(Node node)
     {
         if (node.Domain.Length > 0 || node.Outputs.Length != 1 || _layers.Contains(node)) return false;
-        if (Pools.Contains(node.OpType) || Movement.Interpolates(node) || TabulateCodes.Operand(_index, node) is not null) return true;
+        if (Pools.Contains(node.OpType) || Movement.Interpolates(node) || HasSlopes(node) || TabulateCodes.Operand(_index, node) is not null) return true;
         return node.OpType is "Add" or "Mul" && node.Inputs.All(i => _index.Constant(i) is null);
     }
+
+    private bool HasSlopes(Node node) => node is { Domain: "", OpType: "PRelu" } && Slopes.ByChannel(_index, node, _facts.Value[node.Inputs[0]].Shape?.Rank) is not null;
 
     private void Join(string value, string group)
     {

@@ -1,4 +1,5 @@
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Numerics;
 using MLNet.Quantization.Ops;
 using MLNet.Quantization.Ops.Quantized;
 
@@ -6,7 +7,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// What lies between quantizers and is neither a layer nor a table, as the engine's operators on codes: Add and Mul of two activations,
-/// means of windows and of neighbours, and maxima.
+/// means of windows and of neighbours, maxima, and PRelu with a slope a channel.
 /// </summary>
 internal static class LowerCodes
 {
@@ -27,6 +28,9 @@ internal static class LowerCodes
                     break;
                 case "Resize" when Movement.Interpolates(node):
                     Interpolation(index, patch, node);
+                    break;
+                case "PRelu" when Slopes.ByChannel(index, node, facts[node.Inputs[0]].Shape?.Rank) is { } slopes:
+                    Slope(index, patch, node, slopes, facts[node.Inputs[0]].Shape!.Rank);
                     break;
                 case "MaxPool" or "GlobalMaxPool" when facts[node.Inputs[0]].Type is ElementType.UInt8 or ElementType.Int8 && facts[node.Outputs[0]].Shape?.Rank is { } rank:
                     PutChannelsLast.Surround(patch, node with { OpType = nameof(QuantizedPool), Domain = OperatorSet.EngineDomain, Attributes = Maximum(node) }, rank);
@@ -68,6 +72,25 @@ internal static class LowerCodes
             Outputs = [end.Nodes[^1].Outputs[0]],
             Attributes = attributes,
         });
+    }
+
+    private static void Slope(GraphIndex index, GraphPatch patch, Node node, float[] slopes, int rank)
+    {
+        var dequantize = index.ProducerOf(node.Inputs[0], "DequantizeLinear");
+        if (QuantizedValue.PerTensor(index, dequantize) is not { } input || Epilogue.Match(index, node) is not { } end || index.Constant(dequantize!.Inputs[0]) is not null) return;
+        var codes = new byte[slopes.Length * CodeTable.Codes];
+        for (int i = 0; i < codes.Length; i++)
+        {
+            float x = Quantizer.Value(input.Type == ElementType.Int8 ? (sbyte)i : (byte)i, input.Affine), y = x < 0 ? slopes[i / CodeTable.Codes] * x : x;
+            codes[i] = (byte)Math.Clamp(Quantizer.Code(y, end.Output.Affine, end.Output.Grid), end.ClampMin, end.ClampMax);
+        }
+        string table = patch.NewName($"{node.DisplayName}_table");
+        patch.SetInitializer(table, new Tensor(end.Output.Type, [slopes.Length, CodeTable.Codes], codes));
+        foreach (var absorbed in end.Nodes) patch.Remove(absorbed);
+        patch.Remove(node);
+        var lowered = new Node(node.Name, nameof(ChannelTable), [dequantize.Inputs[0], table], [end.Nodes[^1].Outputs[0]]) { Domain = OperatorSet.EngineDomain };
+        if (rank > 2) PutChannelsLast.Surround(patch, lowered, rank);
+        else patch.Add(lowered);
     }
 
     private static void Mean(GraphIndex index, GraphPatch patch, Node node, int? rank)

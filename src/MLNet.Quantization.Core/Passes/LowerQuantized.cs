@@ -48,14 +48,21 @@ internal static class LowerQuantized
     }
 
     private static Node Dynamic(GraphIndex index, GraphPatch patch, QuantizedLinearPattern layer) =>
-        Engine(index, patch, layer, layer.IsConvolution ? nameof(DynamicQuantizedConv) : nameof(DynamicQuantizedLinear), layer.Node.Inputs[0], RealBias(layer), layer.Last.Outputs[0], layer.IsConvolution ? AttributeMap.Empty.With("channels_first", 1) : AttributeMap.Empty);
+        Engine(index, patch, layer, DynamicTypeOf(layer), layer.Node.Inputs[0], RealBias(layer), layer.Last.Outputs[0], layer.IsConvolution ? AttributeMap.Empty.With("channels_first", 1) : AttributeMap.Empty);
+
+    private static string DynamicTypeOf(QuantizedLinearPattern layer) =>
+        layer.IsTransposedConvolution ? nameof(DynamicQuantizedConvTranspose) : layer.IsConvolution ? nameof(DynamicQuantizedConv) : nameof(DynamicQuantizedLinear);
+
+    private static string StaticTypeOf(QuantizedLinearPattern layer) =>
+        layer.IsTransposedConvolution ? nameof(QuantizedConvTranspose) : layer.IsConvolution ? nameof(QuantizedConv) : nameof(QuantizedLinear);
 
     private static Node Static(GraphIndex index, GraphPatch patch, QuantizedLinearPattern layer, HashSet<Node> absorbed)
     {
         var input = layer.Input!.Value;
         var attributes = AttributeMap.Empty.With("input_scale", input.Affine.Scale).With("input_zero_point", input.Affine.ZeroPoint);
-        string type = layer.IsConvolution ? nameof(QuantizedConv) : nameof(QuantizedLinear);
-        string? fused = FusedInput(index, absorbed, layer.Dequantize!, input);
+        string type = StaticTypeOf(layer);
+        // A transposed convolution reads its input once a phase, so codes are made before.
+        string? fused = layer.IsTransposedConvolution ? null : FusedInput(index, absorbed, layer.Dequantize!, input);
         if (fused is not null && layer.IsConvolution) attributes = attributes.With("channels_first", 1);
         string source = fused ?? layer.Dequantize!.Inputs[0];
         if (layer.BiasCodes is null || Epilogue.Match(index, layer.Last) is not { } end)

@@ -100,10 +100,13 @@ internal static class PlaceQuantizers
         float[] bias = layer.FoldedBias(graph), real = layer.FoldedWeights(graph);
         Quantizers.CheckFinite(layer.Node, layer.WeightsName, real);
         if (layer.Bias is { } biasName) Quantizers.CheckFinite(layer.Node, biasName, bias);
+        // Scales along the second axis of a ConvTranspose's weights would be those of one group.
+        if (layer.IsTurned && LinearLayer.GroupsOf(layer.Node) > 1) granularity = WeightGranularity.PerTensor;
         var codes = WeightCodes.Quantize(real, layer.K, layer.N, layer.Transposed, granularity, bias, choice?.Parameters.Scale);
         string stem = layer.Node.DisplayName;
         int[] dims = graph.Initializers[layer.WeightsName].Dims;
-        string weights = Quantizers.Dequantize(patch, $"{stem}_weights", Tensor.Create(codes.Codes, dims), codes.Scales, layer.Transposed ? 0 : 1);
+        sbyte[] stored = layer.IsTurned ? layer.Turn(codes.Codes, dims, back: true) : codes.Codes;
+        string weights = Quantizers.Dequantize(patch, $"{stem}_weights", Tensor.Create(stored, dims), codes.Scales, layer.Transposed && !layer.IsTurned ? 0 : 1);
         string[] inputs = [activation, weights];
         if (bias.Length > 0)
         {

@@ -1,16 +1,17 @@
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Ops.Quantized;
 
 namespace MLNet.Quantization.Passes;
 
 /// <summary>
-/// A Gemm, MatMul or Conv between quantizers that the engine computes in INT8: weights behind DequantizeLinear, and an input behind
+/// A Gemm, MatMul, Conv or ConvTranspose between quantizers that the engine computes in INT8: weights behind DequantizeLinear, and an input behind
 /// DequantizeLinear or, in a model marked dynamic, a float one. The pass that lowers and the report of a file both ask here.
 /// </summary>
 /// <param name="Node">The layer.</param>
 /// <param name="Dequantize">What makes its input of codes; null in a dynamic layer.</param>
 /// <param name="Input">Parameters of those codes.</param>
-/// <param name="Weights">[N, K] where <paramref name="Transposed"/>, else [K, N]; of a Conv [N, channels of a group, kernel...].</param>
+/// <param name="Weights">[N, K] where <paramref name="Transposed"/>, else [K, N]; of a Conv [N, channels of a group, kernel...], of a ConvTranspose [channels, N / group, kernel...].</param>
 /// <param name="Transposed">One channel's weights lie together.</param>
 /// <param name="Bias">N values, or null for none.</param>
 /// <param name="BiasCodes">The bias as it is stored at scale Sa · Sw (empty for none); null where only the float form exists.</param>
@@ -21,17 +22,21 @@ internal sealed record QuantizedLinearPattern(
     /// <summary>Another tool may have rounded Sa · Sw once more or less.</summary>
     private const float BiasScaleTolerance = 1e-6f;
 
-    public bool IsConvolution => Node.OpType == "Conv";
+    public bool IsConvolution => Node.OpType is "Conv" or "ConvTranspose";
+
+    public bool IsTransposedConvolution => Node.OpType == "ConvTranspose";
 
     public static QuantizedLinearPattern? Match(GraphIndex index, Node node, bool isDynamic, out string reason)
     {
-        bool gemm = node.OpType == "Gemm", conv = node.OpType == "Conv", transposed = conv || gemm && node.Attributes.Get("transB", 0L) != 0;
-        var quantized = QuantizedConstant.Weights(index, index.ProducerOf(node.Inputs[1], "DequantizeLinear"), transposed ? 0 : 1, out reason);
+        bool gemm = node.OpType == "Gemm", turned = node.OpType == "ConvTranspose", conv = turned || node.OpType == "Conv", transposed = conv || gemm && node.Attributes.Get("transB", 0L) != 0;
+        var quantized = QuantizedConstant.Weights(index, index.ProducerOf(node.Inputs[1], "DequantizeLinear"), transposed && !turned ? 0 : 1, out reason);
         if (quantized is null) return null;
         var dequantize = index.ProducerOf(node.Inputs[0], "DequantizeLinear");
         var input = QuantizedValue.PerTensor(index, dequantize);
         if (conv && quantized.Codes.Rank is < 3 or > 5) reason = $"its weights have shape {quantized.Codes.Shape}, expected one to three spatial axes";
-        else if (conv && quantized.Codes.Count > (long)QuantizedConv.MaxWindow * quantized.Codes.Dims[0]) reason = $"its windows have more than {QuantizedConv.MaxWindow} elements";
+        else if (conv && (quantized.Codes.Count == 0 || quantized.Codes.Dims[0] % LinearLayer.GroupsOf(node) != 0)) reason = $"its weights have shape {quantized.Codes.Shape}, in {LinearLayer.GroupsOf(node)} groups";
+        else if (turned && LinearLayer.PhasesOf(node) > TransposedConvolution.MostPhases) reason = $"its strides make {LinearLayer.PhasesOf(node)} phases, supported are {TransposedConvolution.MostPhases}";
+        else if (conv && quantized.Codes.Count > (long)QuantizedConv.MaxWindow * LinearLayer.OutputsOf(node, quantized.Codes)) reason = $"its windows have more than {QuantizedConv.MaxWindow} elements";
         else if (!conv && quantized.Codes.Rank != 2) reason = $"its weights have shape {quantized.Codes.Shape}, expected a matrix";
         else if (gemm && node.Attributes.Get("transA", 0L) != 0) reason = "transA is set";
         else if (gemm && node.Attributes.Get("alpha", 1f) != 1) reason = "alpha is not 1";
@@ -41,7 +46,9 @@ internal sealed record QuantizedLinearPattern(
         else if (index.Constant(node.Inputs[0]) is not null) reason = "its input is constant";
         if (reason.Length > 0) return null;
 
-        int n = quantized.Codes.Dims[transposed ? 0 : 1];
+        int n = turned ? LinearLayer.OutputsOf(node, quantized.Codes) : quantized.Codes.Dims[transposed ? 0 : 1];
+        // The scales of one group stand for those of each.
+        if (turned && quantized.Scales.Length > 1) quantized = quantized with { Scales = [.. Enumerable.Range(0, n).Select(j => quantized.Scales[j % quantized.Scales.Length])] };
         var (last, biasName) = gemm || conv ? (node, node.Input(2)) : AddBehind(index, node, n);
         if (biasName is null) return new(node, dequantize, input, quantized, transposed, null, [], last);
         if (BiasValues(index, biasName, n) is not { } bias)

@@ -13,7 +13,7 @@ namespace MLNet.Quantization.Passes;
 internal static class TabulateCodes
 {
     private static readonly ImmutableHashSet<string> Unary = ImmutableHashSet.Create(
-        StringComparer.Ordinal, "Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid",
+        StringComparer.Ordinal, "Abs", "Celu", "Clip", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg", "PRelu", "Reciprocal", "Relu", "Selu", "Sigmoid",
         "Softplus", "Softsign", "Sqrt", "Tanh", "ThresholdedRelu");
 
     private static readonly ImmutableHashSet<string> Binary = ImmutableHashSet.Create(StringComparer.Ordinal, "Add", "Div", "Max", "Min", "Mul", "Pow", "Sub");
@@ -72,7 +72,7 @@ internal static class TabulateCodes
         var at = Tensor.Create(values, values.Length);
         foreach (var node in functions)
         {
-            var facts = node.Inputs.Select(i => i.Length == 0 ? null : ValueFact.Of(graph.Initializers.GetValueOrDefault(i, at)));
+            var facts = node.Inputs.Select(i => i.Length == 0 ? null : ValueFact.Of(graph.Initializers.TryGetValue(i, out var number) ? new Tensor(number.Type, [], number.Bytes) : at));
             at = Evaluator.Evaluate(OperatorSet.For(node), new OpContext(node, graph.Opset, [.. facts]))[0];
         }
         var codes = Array.ConvertAll(at.Span<float>().ToArray(), v => (byte)Quantizer.Code(v, output.Affine, output.Grid));

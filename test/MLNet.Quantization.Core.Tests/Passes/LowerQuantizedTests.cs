@@ -64,6 +64,42 @@ public class LowerQuantizedTests
         }
     }
 
+    /// <summary>A slope for each channel: one table a channel, with bounds behind it, channels last or of a matrix.</summary>
+    [TestMethod]
+    public void SlopesByChannelAreTablesBitForBit()
+    {
+        foreach (bool signed in new[] { false, true })
+            foreach (var (dims, slope) in new (int[], int[])[] { ([2, 7, 3, 5], [7, 1, 1]), ([1, 40, 9], [1, 40, 1]), ([9, 21], [21]), ([1, 2, 2, 3, 2], [2, 1, 1, 1]), ([0, 3, 2, 2], [3, 1, 1]) })
+                foreach (bool bounded in new[] { false, true })
+                {
+                    var g = new QdqGraph(dims);
+                    int zero = signed ? -11 : 117;
+                    float[] slopes = [.. Enumerable.Range(0, slope.Aggregate(1, (p, d) => p * d)).Select(c => (c % 5 * 0.3f) - 0.4f)];
+                    g.Constant("slope", Tensor.Create(slopes, slope));
+                    string h = g.Add("PRelu", g.Around(g.Add("Tanh", "x"), InputScale, zero, signed), "slope");
+                    if (bounded) h = g.Add("Clip", h, g.Float(-0.2f), g.Float(0.7f));
+                    var graph = g.Build(g.Around(h, 0.011f, zero + 20, signed));
+                    var lowered = LowerQuantized.Apply(graph);
+                    CollectionAssert.Contains(Types(lowered), "ChannelTable");
+                    CollectionAssert.DoesNotContain(Types(lowered), "PRelu");
+                    CollectionAssert.AreEqual(QdqGraph.Score(graph, g.RandomInput()), QdqGraph.Score(lowered, g.RandomInput()), string.Join(',', dims));
+                }
+    }
+
+    [TestMethod]
+    public void ASlopeAlongAnotherAxisStaysFloat()
+    {
+        foreach (int[] slope in new int[][] { [5], [3, 1], [7, 3, 5], [2, 1, 1, 1] })
+        {
+            var g = new QdqGraph(2, 7, 3, 5);
+            g.Constant("slope", Tensor.Create(Enumerable.Range(0, slope.Aggregate(1, (p, d) => p * d)).Select(c => c * 0.1f).ToArray(), slope));
+            var graph = g.Build(g.Around(g.Add("PRelu", g.Around("x", InputScale, 117), "slope"), InputScale, 117));
+            var lowered = LowerQuantized.Apply(graph);
+            CollectionAssert.Contains(Types(lowered), "PRelu");
+            CollectionAssert.AreEqual(QdqGraph.Score(graph, g.RandomInput()), QdqGraph.Score(lowered, g.RandomInput()));
+        }
+    }
+
     [TestMethod]
     [DataRow(-0.3f, 1.1f)]
     [DataRow(float.NegativeInfinity, 0.5f)]

@@ -48,7 +48,7 @@ public sealed class ConvolutionalScoreHashTests
         HashOf($"{name}, static", Static(model, 2).Compile, model, rows, batches);
     }
 
-    private static QuantizedModel Static(PreparedModel model, int rows)
+    internal static QuantizedModel Static(PreparedModel model, int rows)
     {
         var session = new CalibrationSession(model, CalibrationOptions.Default);
         for (int row = 0; row < rows; row++)
@@ -60,7 +60,7 @@ public sealed class ConvolutionalScoreHashTests
         return QuantizationRecipe.QuantizeStatic(model, session.Finish());
     }
 
-    private static void HashOf(string name, Func<ProgramOptions, Program> compile, PreparedModel model, int rows, int[] batches) =>
+    internal static void HashOf(string name, Func<ProgramOptions, Program> compile, PreparedModel model, int rows, int[] batches) =>
         ScoreHashTests.HashOfAllForms(
             name, compile, (program, first, count) =>
             {

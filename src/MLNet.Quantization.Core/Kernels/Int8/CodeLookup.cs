@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace MLNet.Quantization.Kernels;
 
-/// <summary>y = table[x] over bytes.</summary>
+/// <summary>y = table[x] over bytes, by one table or one a channel.</summary>
 internal static unsafe class CodeLookup
 {
     /// <param name="table">256 bytes.</param>
@@ -20,6 +20,22 @@ internal static unsafe class CodeLookup
             int i = 0;
             if (Avx512Vbmi.IsSupported) i = ByPermutation(t, from, x.Length, to);
             for (; i < x.Length; i++) to[i] = t[from[i]];
+        }
+    }
+
+    /// <summary>y = table of the channel [x], for pixels of so many channels.</summary>
+    /// <param name="tables">[channels, 256].</param>
+    /// <param name="channels">1 or more.</param>
+    /// <param name="x">n.</param>
+    /// <param name="y">n; may be <paramref name="x"/> itself.</param>
+    /// <param name="n">Whole pixels.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void RunByChannel(byte* tables, int channels, byte* x, byte* y, int n)
+    {
+        for (int i = 0; i < n; i += channels)
+        {
+            byte* table = tables;
+            for (int c = 0; c < channels; c++, table += 256) y[i + c] = table[x[i + c]];
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Kernels;
 
@@ -48,29 +47,15 @@ internal sealed class DynamicQuantizedConv : Operator
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
             var plan = convolution.For(ConvolutionShapes.Resolve(node, inputs[0]!.Dims, LinearShape.Weights(node).Dims));
-            int images = plan.Shape.Images;
-            return new(LinearShape.Align(inputs[0]!.Count) + (2 * LinearShape.Align(4L * images)) + plan.WorkspaceBytes, plan);
+            return new(ImageCodes.WorkspaceBytes(inputs[0]!) + plan.WorkspaceBytes, plan);
         }
 
         public override void Run(in StepContext context)
         {
             var plan = (Int8Convolution.Plan)context.State!;
-            var x = context.Input<float>(0);
-            int images = plan.Shape.Images;
-            if (images == 0) return;
-            var rest = context.Workspace;
-            var codes = Take(ref rest, x.Length);
-            var scales = MemoryMarshal.Cast<byte, float>(Take(ref rest, 4 * images));
-            var zeroPoints = MemoryMarshal.Cast<byte, int>(Take(ref rest, 4 * images));
-            RowQuantizer.Quantize(x, images, x.Length / images, codes, scales, zeroPoints, context.MaxThreads);
-            convolution.Run(plan, codes, context.Output<byte>(0), scales, zeroPoints, rest, context.MaxThreads);
-        }
-
-        private static Span<byte> Take(ref Span<byte> rest, int bytes)
-        {
-            var taken = rest[..bytes];
-            rest = rest[(int)LinearShape.Align(bytes)..];
-            return taken;
+            if (plan.Shape.Images == 0) return;
+            var codes = ImageCodes.Make(context.Input<float>(0), plan.Shape.Images, context.Workspace, context.MaxThreads);
+            convolution.Run(plan, codes.Codes, context.Output<byte>(0), codes.Scales, codes.ZeroPoints, codes.Rest, context.MaxThreads);
         }
     }
 }

@@ -12,11 +12,14 @@ namespace MLNet.Quantization.Kernels;
 /// <param name="Window">Extents of the kernel.</param>
 /// <param name="Strides">1 or more.</param>
 /// <param name="Dilations">1 or more.</param>
-/// <param name="Pads">Before the first element of each axis.</param>
+/// <param name="Pads">Before the first element of each axis; below 0 where windows begin behind it.</param>
 /// <param name="Output">Spatial extents of the output; what pads lie behind the input follows from them.</param>
 internal sealed record ConvolutionShape(
     int Images, int Channels, int Outputs, int Groups, Extents Input, Extents Window, Extents Strides, Extents Dilations, Extents Pads, Extents Output)
 {
+    /// <summary>Where the outputs lie in an image that has more of them; null: they are the whole image.</summary>
+    public Placement? Placement { get; init; }
+
     public int GroupChannels => Channels / Groups;
 
     public int GroupOutputs => Outputs / Groups;
@@ -37,7 +40,7 @@ internal sealed record ConvolutionShape(
     public ConvolutionShape WidthFirst()
     {
         var shape = this;
-        for (int i = 0; i < 2 && shape.Input.Width == 1 && shape.Window.Width == 1 && shape.Pads.Width == 0 && shape.Output.Width == 1; i++)
+        for (int i = 0; i < 2 && Placement is null && shape.Input.Width == 1 && shape.Window.Width == 1 && shape.Pads.Width == 0 && shape.Output.Width == 1; i++)
             shape = shape with
             {
                 Input = Back(shape.Input),
@@ -54,6 +57,12 @@ internal sealed record ConvolutionShape(
 
     private static int Reach(int outputs, int stride, int window, int dilation) => outputs == 0 ? 0 : checked(((outputs - 1) * stride) + ((window - 1) * dilation) + 1);
 }
+
+/// <summary>Outputs of a convolution as part of an image: every so many pixels along each axis.</summary>
+/// <param name="Image">Extents of the image.</param>
+/// <param name="First">Where the first output is.</param>
+/// <param name="Steps">From one output to the next.</param>
+internal sealed record Placement(Extents Image, Extents First, Extents Steps);
 
 /// <summary>One number for each of three spatial axes.</summary>
 internal readonly record struct Extents(int Depth, int Height, int Width)

@@ -29,7 +29,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
 
     /// <param name="plan">Of the shapes at hand.</param>
     /// <param name="input">[images, depth, height, width, channels], or as its source says.</param>
-    /// <param name="output">[images, output pixels, outputs].</param>
+    /// <param name="output">[images, output pixels, outputs]; of the image that outputs are part of, where there is one.</param>
     /// <param name="rowScales">Float output: one scale of the activations an image, or one for all.</param>
     /// <param name="rowZeroPoints">Float output: the zero points that go with them.</param>
     /// <param name="workspace"><see cref="Plan.WorkspaceBytes"/>.</param>
@@ -40,7 +40,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         var shape = plan.Shape;
         long pixels = (long)shape.Images * shape.Output.Count;
         if (input.Length < (long)shape.Images * plan.InputBytes) throw new ArgumentException($"The input holds {input.Length} bytes, needed are {shape.Images * plan.InputBytes}.", nameof(input));
-        if (output.Length < pixels * shape.Outputs * OutputBytes) throw new ArgumentException($"The output holds {output.Length} bytes, needed are {pixels * shape.Outputs * OutputBytes}.", nameof(output));
+        if (output.Length < shape.Images * plan.OutputBytes) throw new ArgumentException($"The output holds {output.Length} bytes, needed are {shape.Images * plan.OutputBytes}.", nameof(output));
         if (workspace.Length < plan.WorkspaceBytes) throw new ArgumentException($"The workspace holds {workspace.Length} bytes, needed are {plan.WorkspaceBytes}.", nameof(workspace));
         if (pixels == 0 || shape.Outputs == 0) return;
         int lanes = shape.Work * shape.Images < ConvolutionGrid.Alone ? 1 : Parallelism.Resolve(maxThreads);
@@ -138,6 +138,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         private readonly ConvolutionGrid _grid;
         private readonly AlignedBuffer _jumps;
         private readonly long _pixelBytes, _lineBytes;
+        private readonly Placement _place;
         private readonly int _linesPerSlice;
 
         public Plan(Int8Convolution owner, ConvolutionShape shape)
@@ -150,7 +151,8 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
             _lineBytes = owner._inPlace ? shape.Input.Width * _pixelBytes : Copy.LineBytes;
             _linesPerSlice = owner._inPlace ? shape.Input.Height : shape.Padded.Height;
             InputBytes = (long)shape.Input.Count * shape.Channels * owner._source.ElementBytes;
-            OutputBytes = (long)shape.Output.Count * shape.Outputs * owner.OutputBytes;
+            _place = shape.Placement ?? new(shape.Output, default, Extents.One);
+            OutputBytes = (long)_place.Image.Count * shape.Outputs * owner.OutputBytes;
             _grid = ConvolutionGrid.For(shape, owner._products[0].Weights, owner._inPlace ? InputBytes : Copy.Bytes);
             Chunks = _grid.Chunks * shape.Groups;
             LineChunks = Copy.Bytes < AloneBytes ? 1 : Math.Min(Copy.Lines, WorkerPool.LaneCount);
@@ -170,7 +172,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         /// <summary>Of one image.</summary>
         public long InputBytes { get; }
 
-        /// <summary>Of one image.</summary>
+        /// <summary>Of one image, with what is not this convolution's.</summary>
         public long OutputBytes { get; }
 
         public long WorkspaceBytes { get; }
@@ -196,7 +198,8 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
             int size = _owner.OutputBytes;
             product.SetStage(ref t);
             t.Lda = Shape.Strides.Width * _pixelBytes;
-            t.Ldc = (long)Shape.Outputs * size;
+            long pixelC = (long)Shape.Outputs * size;
+            t.Ldc = pixelC * _place.Steps.Width;
             t.Jumps = (long*)_jumps.Pointer;
             t.SegmentGroups = _owner._layout.SegmentLength / _owner.Kernel.GroupSize;
             while (line < lineEnd)
@@ -204,9 +207,10 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
                 int z = line / Shape.Output.Height, y = line % Shape.Output.Height, lines = Math.Min(lineEnd - line, Shape.Output.Height - y);
                 t.A = pixels + ((((long)z * Shape.Strides.Depth * _linesPerSlice) + (y * (long)Shape.Strides.Height)) * _lineBytes) + (x * t.Lda)
                     + ((long)group * Shape.GroupChannels * _owner.Kernel.ActivationBytes);
-                t.C = output + ((((long)line * Shape.Output.Width) + x) * t.Ldc) + ((long)group * Shape.GroupOutputs * size);
+                long lineC = (((_place.First.Depth + ((long)z * _place.Steps.Depth)) * _place.Image.Height) + _place.First.Height + ((long)y * _place.Steps.Height)) * _place.Image.Width;
+                t.C = output + ((lineC + _place.First.Width) * pixelC) + (x * t.Ldc) + ((long)group * Shape.GroupOutputs * size);
                 product.RunLines(
-                    t, lines, Shape.Strides.Height * _lineBytes, Shape.Output.Width * t.Ldc, width, panel, Math.Min(panel + _grid.Panels, product.Weights.Panels.Length));
+                    t, lines, Shape.Strides.Height * _lineBytes, (long)_place.Steps.Height * _place.Image.Width * pixelC, width, panel, Math.Min(panel + _grid.Panels, product.Weights.Panels.Length));
                 line += lines;
             }
         }

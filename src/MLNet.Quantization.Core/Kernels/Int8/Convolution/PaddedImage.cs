@@ -47,11 +47,12 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
     {
         int d = (line / _padded.Height) - shape.Pads.Depth, h = (line % _padded.Height) - shape.Pads.Height;
         bool outside = d < 0 || d >= shape.Input.Depth || h < 0 || h >= shape.Input.Height;
-        int left = Math.Min(shape.Pads.Width, _padded.Width), pixels = outside ? 0 : Math.Max(0, Math.Min(shape.Input.Width, _padded.Width - left));
+        int left = Math.Clamp(shape.Pads.Width, 0, _padded.Width), skipped = Math.Max(0, -shape.Pads.Width);
+        int pixels = outside ? 0 : Math.Max(0, Math.Min(shape.Input.Width - skipped, _padded.Width - left));
         if (outside) left = _padded.Width;
         Fill(to, left, zeroPoint);
         Fill(to + ((left + pixels) * PixelBytes), _padded.Width - left - pixels, zeroPoint);
-        if (pixels > 0) CopyPixels(image, (d * shape.Input.Height) + h, pixels, to + (left * PixelBytes), scratch);
+        if (pixels > 0) CopyPixels(image, ((((long)d * shape.Input.Height) + h) * shape.Input.Width) + skipped, pixels, to + (left * PixelBytes), scratch);
     }
 
     /// <summary>Pads have the zero point, in the form of the kernel.</summary>
@@ -62,14 +63,14 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
         else new Span<byte>(to, elements).Fill((byte)(form == ActivationForm.SignedBytes ? zero ^ 0x80 : zero));
     }
 
-    private void CopyPixels(byte* image, int inputLine, int pixels, byte* to, byte* scratch)
+    private void CopyPixels(byte* image, long at, int pixels, byte* to, byte* scratch)
     {
         int channels = shape.Channels;
         byte* codes;
         bool direct = form == ActivationForm.Bytes;
         if (source.Form is PixelForm.FloatChannelsFirst or PixelForm.CodesChannelsFirst)
         {
-            long plane = (long)shape.Input.Depth * shape.Input.Height * shape.Input.Width, at = (long)inputLine * shape.Input.Width;
+            long plane = (long)shape.Input.Depth * shape.Input.Height * shape.Input.Width;
             byte* rows = image + at;
             if (channels == 1 && pixelStride == 1 && direct && source.Form == PixelForm.FloatChannelsFirst)
             {
@@ -88,7 +89,7 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
             if (!direct) ActivationRows.CopyRun(form, codes, (long)pixels * pixelStride, to);
             return;
         }
-        codes = image + ((long)inputLine * shape.Input.Width * channels);
+        codes = image + (at * channels);
         if (pixelStride == channels) CopyRun(codes, (long)pixels * channels, to);
         else
             for (int x = 0; x < pixels; x++) CopyRun(codes + ((long)x * channels), channels, to + (x * PixelBytes));
