@@ -123,6 +123,7 @@ internal static class OperatorSet
         new Quantized.QuantizedArithmetic(),
         new Quantized.QuantizedConv(),
         new Quantized.QuantizedConvTranspose(),
+        new Quantized.QuantizedGather(),
         new Quantized.QuantizedPool(),
         new Quantized.QuantizedResize(),
         new Quantized.QuantizedLinear(),

@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// Turns what stands between DequantizeLinear and QuantizeLinear into the engine's INT8 operators, whatever tool placed them: linear
-/// layers with bias and bounds, data movement on codes, element-wise functions as tables. Where a pattern does not match, the float
+/// layers with bias and bounds, embeddings, data movement on codes, element-wise functions as tables. Where a pattern does not match, the float
 /// operator stays between its quantizers, with its weights dequantized once.
 /// </summary>
 internal static class LowerQuantized
@@ -14,7 +14,7 @@ internal static class LowerQuantized
     public static ModelGraph Apply(ModelGraph graph)
     {
         // Layers come last: they take over the quantizers that are left.
-        graph = RemoveDeadNodes.Apply(LowerCodes.Apply(Normalize(graph)));
+        graph = RemoveDeadNodes.Apply(LowerCodes.Apply(LowerEmbeddings.Apply(Normalize(graph))));
         graph = RemoveDeadNodes.Apply(TabulateCodes.Apply(graph));
         graph = RemoveDeadNodes.Apply(LowerLayers(LowerRecurrent.Apply(graph, IsDynamic(graph))));
         graph = RemoveDeadNodes.Apply(PutChannelsLast.Apply(graph));

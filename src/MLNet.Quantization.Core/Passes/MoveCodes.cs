@@ -57,6 +57,8 @@ internal static class MoveCodes
             // Nothing makes codes above graph inputs; there the first layer quantizes what it reads.
             var data = movement.Inputs.Take(Movement.DataInputs(movement)).ToList();
             if (data.All(d => _index.IsInput(d) || _index.Constant(d) is not null)) return false;
+            // Nor in front of a table of codes: its rows are picked as they are.
+            if (EmbeddingLayer.MatchQuantized(_index, movement) is not null) return false;
             if (!Claim(quantize, movement)) return false;
             var codes = data.ConvertAll(d => _patch.NewName($"{d}_codes"));
             for (int i = 0; i < data.Count; i++)

@@ -45,12 +45,14 @@ internal static class PlaceQuantizers
 
         var patch = new GraphPatch(graph);
         var regions = new CodeRegions(graph, layers);
+        var embeddings = new PlaceEmbeddings(graph, patch);
         var placed = new Dictionary<string, string>(StringComparer.Ordinal);
         var byNode = new Dictionary<Node, WeightLayer>(ReferenceEqualityComparer.Instance);
         foreach (var layer in layers) byNode.Add(layer.Node, layer);
         foreach (var node in graph.Nodes)
         {
-            if (byNode.TryGetValue(node, out var layer)) report.Add(Quantize(graph, patch, layer, Choose(activations, regions, layer.Activation, scheme), granularity, placed));
+            if (byNode.TryGetValue(node, out var layer)) report.Add(Quantize(graph, patch, layer, Choose(activations, regions, layer.Activation, scheme), granularity, placed, embeddings));
+            else if (EmbeddingLayer.Match(node, graph) is { } embedding) report.Add(excluded.Contains(node.DisplayName) ? PlaceEmbeddings.Left(graph, embedding, "excluded") : embeddings.Quantize(embedding));
             else if (reasons.TryGetValue(node, out string? reason)) report.Add(Left(graph, node, reason));
             else if (activations is not null && regions.IsCoded(node)) Code(patch, node, regions, v => Choose(activations, regions, v, scheme), placed);
         }
@@ -83,7 +85,8 @@ internal static class PlaceQuantizers
     }
 
     private static QuantizedLayer Quantize(
-        ModelGraph graph, GraphPatch patch, WeightLayer layer, ActivationChoice? choice, WeightGranularity granularity, Dictionary<string, string> placed)
+        ModelGraph graph, GraphPatch patch, WeightLayer layer, ActivationChoice? choice, WeightGranularity granularity, Dictionary<string, string> placed,
+        PlaceEmbeddings embeddings)
     {
         string activation = choice is null ? layer.Activation : Quantizers.Activation(patch, layer.Activation, choice.Parameters, placed);
         if (layer is RecurrentLayer recurrent)
@@ -92,10 +95,10 @@ internal static class PlaceQuantizers
             return Describe(layer, choice, parts, layer.Node.Inputs.Skip(3).Sum(i => graph.Initializers.TryGetValue(i, out var t) ? t.Bytes.Length : 0L));
         }
         var linear = (LinearLayer)layer;
-        return Describe(layer, choice, [QuantizeLinear(graph, patch, linear, activation, choice, granularity)], linear.Bias is null ? 0 : 4L * linear.N);
+        return Describe(layer, choice, [QuantizeLinear(graph, patch, linear, activation, choice, granularity, embeddings)], linear.Bias is null ? 0 : 4L * linear.N);
     }
 
-    private static WeightCodes QuantizeLinear(ModelGraph graph, GraphPatch patch, LinearLayer layer, string activation, ActivationChoice? choice, WeightGranularity granularity)
+    private static WeightCodes QuantizeLinear(ModelGraph graph, GraphPatch patch, LinearLayer layer, string activation, ActivationChoice? choice, WeightGranularity granularity, PlaceEmbeddings embeddings)
     {
         float[] bias = layer.FoldedBias(graph), real = layer.FoldedWeights(graph);
         Quantizers.CheckFinite(layer.Node, layer.WeightsName, real);
@@ -106,7 +109,8 @@ internal static class PlaceQuantizers
         string stem = layer.Node.DisplayName;
         int[] dims = graph.Initializers[layer.WeightsName].Dims;
         sbyte[] stored = layer.IsTurned ? layer.Turn(codes.Codes, dims, back: true) : codes.Codes;
-        string weights = Quantizers.Dequantize(patch, $"{stem}_weights", Tensor.Create(stored, dims), codes.Scales, layer.Transposed && !layer.IsTurned ? 0 : 1);
+        string weights = (layer.Transposed ? embeddings.Find(layer.WeightsName, codes) : null)
+            ?? Quantizers.Dequantize(patch, $"{stem}_weights", Tensor.Create(stored, dims), codes.Scales, layer.Transposed && !layer.IsTurned ? 0 : 1);
         string[] inputs = [activation, weights];
         if (bias.Length > 0)
         {

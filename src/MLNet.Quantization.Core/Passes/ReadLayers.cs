@@ -18,6 +18,8 @@ internal static class ReadLayers
         foreach (var node in graph.Nodes)
         {
             if (WeightLayer.IsCandidate(node)) layers.Add(Describe(index, node, isDynamic));
+            else if (EmbeddingLayer.MatchQuantized(index, node) is not null) layers.Add(Embedding(index, node, layers));
+            else if (EmbeddingLayer.Match(node, graph) is { } embedding) layers.Add(PlaceEmbeddings.Left(graph, embedding, "its table is not quantized"));
             else if (node.Domain.Length == 0 && Integer.Contains(node.OpType))
             {
                 long bytes = node.Inputs.Sum(i => (long)(index.Constant(i)?.Bytes.Length ?? 0));
@@ -25,6 +27,15 @@ internal static class ReadLayers
             }
         }
         return layers;
+    }
+
+    /// <summary>A table counts where it is read first.</summary>
+    private static QuantizedLayer Embedding(GraphIndex index, Node node, List<QuantizedLayer> before)
+    {
+        var owner = index.Consumers[node.Inputs[0]].First(n => n.OpType == "Gather");
+        bool isOwner = ReferenceEquals(owner, node) || !before.Any(l => l.Name == owner.DisplayName);
+        var (real, codes) = isOwner ? Size(index, node.Inputs[0]) : default;
+        return new(node.DisplayName, node.OpType) { IsInt8 = true, Reason = isOwner ? "" : $"its table is that of '{owner.DisplayName}'", WeightBytesBefore = real, WeightBytesAfter = codes };
     }
 
     private static QuantizedLayer Describe(GraphIndex index, Node node, bool isDynamic)

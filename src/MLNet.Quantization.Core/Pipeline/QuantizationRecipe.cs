@@ -30,7 +30,7 @@ internal static class QuantizationRecipe
             if (!model.Graph.Nodes.Any(n => n.DisplayName == name))
                 throw new ArgumentException(
                     $"ExcludedNodes names '{name}', which the prepared model does not have (a bias is added by the layer before it). Layers that can stay float: " +
-                    string.Join(", ", model.Graph.Nodes.Where(WeightLayer.IsCandidate).Select(n => $"'{n.DisplayName}'")) + ".", nameof(options));
+                    string.Join(", ", model.Graph.Nodes.Where(n => WeightLayer.IsCandidate(n) || EmbeddingLayer.Match(n, model.Graph) is not null).Select(n => $"'{n.DisplayName}'")) + ".", nameof(options));
         var layers = new List<QuantizedLayer>();
         return new(PlaceQuantizers.Apply(model.Graph, ranges, options.Granularity, scheme, options.ExcludedNodes, layers), new(layers));
     }

@@ -1,0 +1,51 @@
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Numerics;
+
+namespace MLNet.Quantization.Ops.Quantized;
+
+/// <summary>
+/// Rows of a table of codes as floats: code · scale of the row. Inputs: codes s8 [rows, columns]; indices Int32 or Int64 of any shape, negative
+/// ones counting from the end; scales float32 [rows]. Output: float32 [indices..., columns], the bits that dequantizing the table first gives.
+/// </summary>
+internal sealed class QuantizedGather : Operator
+{
+    public override string OpType => nameof(QuantizedGather);
+
+    public override string Domain => OperatorSet.EngineDomain;
+
+    public override ValueFact[] Infer(OpContext context)
+    {
+        var codes = context.Input(0, ElementType.Int8);
+        var indices = context.Input(1, ElementType.Int64, ElementType.Int32);
+        var scales = context.Input(2, ElementType.Float);
+        if (codes.Shape is not { IsKnown: true, Rank: 2 } table) throw context.Malformed($"its table has shape {codes.Shape}, expected rows and columns");
+        if (scales.Shape is not { IsKnown: true } given || given.ElementCount != table[0].Value) throw context.Malformed($"{scales} scales do not fit {table[0]} rows");
+        foreach (long index in indices.Value?.ToInt64s() ?? []) Row(context, index, (int)table[0].Value);
+        return [new(ElementType.Float, indices.Shape is { } picked ? new([.. picked, table[1]]) : null)];
+    }
+
+    public override Step Prepare(PrepareContext context) => new GatherStep(context);
+
+    private static int Row(OpContext node, long index, int rows) =>
+        index >= -rows && index < rows ? (int)(index < 0 ? index + rows : index)
+        : throw node.Malformed($"index {index} lies outside the {rows} rows of its table");
+
+    private sealed class GatherStep(PrepareContext node) : Step
+    {
+        public override void Run(in StepContext context)
+        {
+            var table = context.Inputs[0].Layout!;
+            int rows = table.Dims[0], columns = table.Dims[1], count = context.Inputs[1].Count;
+            ReadOnlySpan<long> longs = context.Inputs[1].Type == ElementType.Int64 ? context.Input<long>(1) : [];
+            ReadOnlySpan<int> ints = longs.IsEmpty ? context.Input<int>(1) : [];
+            var codes = context.Input<sbyte>(0);
+            var scales = context.Input<float>(2);
+            var to = context.Output<float>(0);
+            for (int i = 0; i < count; i++)
+            {
+                int row = Row(node, longs.IsEmpty ? ints[i] : longs[i], rows);
+                Quantizer.Dequantize(codes.Slice(row * columns, columns), new(scales[row], 0), to.Slice(i * columns, columns));
+            }
+        }
+    }
+}
