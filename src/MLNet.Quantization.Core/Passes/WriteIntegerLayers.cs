@@ -4,7 +4,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// Layers of a dynamic model as the standard has them: DynamicQuantizeLinear, which gives the whole tensor one scale, then MatMulInteger or
-/// ConvInteger, Cast, Mul by both scales, and Add of the float bias.
+/// ConvInteger, Cast, Mul by both scales, and Add of the float bias. ConvTranspose, which has none, stays behind its dequantized weights.
 /// </summary>
 internal static class WriteIntegerLayers
 {
@@ -16,7 +16,7 @@ internal static class WriteIntegerLayers
         var quantized = new Dictionary<string, (string Codes, string Scale, string Zero)>(StringComparer.Ordinal);
         foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
         {
-            if (QuantizedLinearPattern.Match(index, node, isDynamic: true, out _) is not { Input: null } layer) continue;
+            if (QuantizedLinearPattern.Match(index, node, isDynamic: true, out _) is not { Input: null, IsTransposedConvolution: false } layer) continue;
             string x = node.Inputs[0];
             if (!quantized.TryGetValue(x, out var input)) quantized.Add(x, input = Quantize(patch, x));
             Write(patch, constants, layer, input);

@@ -15,7 +15,8 @@ internal static class WriteLayers
         var constants = new CodeConstants(patch);
         foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
         {
-            if (QuantizedLinearPattern.Match(index, node, isDynamic: false, out _) is not { } layer) continue;
+            // There is no such operator for transposed convolutions.
+            if (QuantizedLinearPattern.Match(index, node, isDynamic: false, out _) is not { IsTransposedConvolution: false } layer) continue;
             // The operators make codes of the type that they read.
             var end = Epilogue.Match(index, layer.Last) is { } e && e.Output.Type == layer.Input!.Value.Type ? e : null;
             if (node.OpType == "MatMul") MatMul(patch, constants, layer, layer.Bias is null ? end : null);
