@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using Microsoft.ML;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Onnx;
@@ -134,6 +136,27 @@ public sealed class OnnxModel
 
     private TensorInfo Describe(ValueInfo value) =>
         new(value.Name, value.Type.ToString(), value.Shape?.ToString() ?? "[...]", _columns.GetValueOrDefault(value.Name, value.Name));
+
+    /// <summary>
+    /// The structure as a table: a line for each node, with its name, its operator, its outputs, and the type and extents of its constants; then
+    /// the bytes of all constants. Values are computed in the order of the lines.
+    /// </summary>
+    public string Summary()
+    {
+        string[][] rows =
+        [
+            ["node", "operator", "outputs", "constants"],
+            .. Graph.Nodes.Select(n => new[]
+            {
+                n.DisplayName, n.Domain.Length == 0 ? n.OpType : $"{n.Domain}.{n.OpType}", string.Join(", ", n.Outputs.Where(o => o.Length > 0)),
+                string.Join(", ", n.Inputs.Select(i => Graph.Initializers.GetValueOrDefault(i)).OfType<Tensor>()),
+            }),
+        ];
+        int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(c => rows.Max(r => r[c].Length))];
+        var text = new StringBuilder();
+        foreach (string[] row in rows) text.AppendLine(string.Join("  ", row.Select((cell, c) => cell.PadRight(widths[c]))).TrimEnd());
+        return text.Append(CultureInfo.InvariantCulture, $"{Graph.Nodes.Length} nodes, constants of {ConstantBytes:N0} bytes").ToString();
+    }
 
     /// <summary>Inputs and outputs, as a line of text.</summary>
     public override string ToString() =>

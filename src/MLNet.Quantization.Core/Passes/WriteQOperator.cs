@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Passes;
 /// <summary>
 /// Writes a graph in QDQ form with operators that compute on codes: QLinearConv, QLinearMatMul and, of ONNX Runtime's own operators (domain
 /// com.microsoft), QGemm, QLinearAdd and kin. Data movement stands on codes. In a dynamic model, layers become DynamicQuantizeLinear,
-/// MatMulInteger or ConvInteger, and their result in float. What has no such operator stays between its quantizers.
+/// MatMulInteger or ConvInteger, and their result in float; LSTM becomes DynamicQuantizeLSTM. What has no such operator stays between its quantizers.
 /// </summary>
 /// <remarks>https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md.</remarks>
 internal static class WriteQOperator
@@ -18,7 +18,7 @@ internal static class WriteQOperator
     {
         graph = WriteMovement(LowerQuantized.Normalize(graph));
         graph = RemoveDeadNodes.Apply(WriteCodes.Apply(graph));
-        graph = RemoveDeadNodes.Apply(LowerQuantized.IsDynamic(graph) ? WriteIntegerLayers.Apply(graph) : WriteLayers.Apply(graph));
+        graph = RemoveDeadNodes.Apply(LowerQuantized.IsDynamic(graph) ? WriteIntegerLayers.Apply(WriteRecurrentLayers.Apply(graph)) : WriteLayers.Apply(graph));
         return graph.Nodes.Any(n => n.Domain == RuntimeDomain) ? graph with { OpsetImports = graph.OpsetImports.SetItem(RuntimeDomain, 1) } : graph;
     }
 

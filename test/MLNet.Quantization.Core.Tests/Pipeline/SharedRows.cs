@@ -41,6 +41,15 @@ internal sealed record SharedRows(PreparedModel Model, float[] Values, int[] Lab
         return new(Load(model), [.. records.SelectMany(r => r.Skip(1)).Select(p => (float)p)], [.. records.Select(r => (int)r[0])]);
     }
 
+    /// <summary>The same, each color less its mean and by its standard deviation.</summary>
+    public static SharedRows NormalizedCifar(string model, string file)
+    {
+        float[] means = [0.4914f, 0.4822f, 0.4465f], deviations = [0.2023f, 0.1994f, 0.2010f];
+        var rows = Cifar(model, file);
+        for (int i = 0; i < rows.Values.Length; i++) rows.Values[i] = ((rows.Values[i] / 255) - means[i / 1024 % 3]) / deviations[i / 1024 % 3];
+        return rows;
+    }
+
     /// <summary>Stored as int8 MFCC.</summary>
     public static SharedRows SpeechCommands(string model)
     {
