@@ -19,6 +19,9 @@ internal abstract class MapOperator<TFunction> : Operator where TFunction : stru
     /// <summary>The function with the node's parameters.</summary>
     protected abstract TFunction FunctionOf(OpContext context);
 
+    /// <summary>The function of each element.</summary>
+    protected virtual void Map(in TFunction function, ReadOnlySpan<float> x, Span<float> y) => Elementwise.Map(function, x, y);
+
     /// <summary>The integer types that it maps, too: those of <see cref="NumberTypes.Integers"/> or some of them.</summary>
     protected virtual ElementType[] IntegerTypes => [];
 
@@ -31,7 +34,7 @@ internal abstract class MapOperator<TFunction> : Operator where TFunction : stru
 
         public override void Run(in StepContext context)
         {
-            if (context.Inputs[0].Type == ElementType.Float) Elementwise.Map(function, context.Input<float>(0), context.Output<float>(0));
+            if (context.Inputs[0].Type == ElementType.Float) op.Map(function, context.Input<float>(0), context.Output<float>(0));
             else NumberTypes.Run(context.Inputs[0].Type, this, context);
         }
 

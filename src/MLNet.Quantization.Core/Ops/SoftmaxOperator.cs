@@ -93,3 +93,18 @@ internal sealed class LogSoftmax : SoftmaxOperator
 
     protected override void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch) => FloatReductions.LogSoftmax(x, y, scratch);
 }
+
+/// <summary>1 at the first greatest element of a row, 0 elsewhere; all 0 where every element is NaN.</summary>
+internal sealed class Hardmax : SoftmaxOperator
+{
+    public override string OpType => "Hardmax";
+
+    protected override void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch)
+    {
+        int best = -1;
+        for (int i = 0; i < x.Length; i++)
+            if (!float.IsNaN(x[i]) && (best < 0 || x[i] > x[best])) best = i;
+        y[..x.Length].Clear();
+        if (best >= 0) y[best] = 1;
+    }
+}

@@ -177,4 +177,40 @@ public sealed class ElementwiseOperatorTests
             }
         }
     }
+
+    [TestMethod]
+    public void ShiftsBeyondTheTypeLeaveNothing()
+    {
+        byte[] x = [255, 255, 255, 255, 1], by = [0, 1, 7, 8, 255];
+        foreach (bool left in (bool[])[true, false])
+        {
+            var node = Node.Create("n", "BitShift", ["x", "by"], ["y"]) with { Attributes = AttributeMap.Empty.With("direction", left ? "LEFT" : "RIGHT") };
+            byte[] expected = left ? [255, 254, 128, 0, 0] : [255, 127, 1, 0, 0];
+            CollectionAssert.AreEqual(expected, OneNode.Run(node, [Tensor.Create(x, 5), Tensor.Create(by, 5)]).Span<byte>().ToArray());
+        }
+        Assert.ThrowsExactly<ModelFormatException>(() => OneNode.Run(Node.Create("n", "BitShift", ["x", "by"], ["y"]), [Tensor.Create(x, 5), Tensor.Create(by, 5)]));
+    }
+
+    [TestMethod]
+    [DataRow("Sin")]
+    [DataRow("Cos")]
+    [DataRow("Tan")]
+    [DataRow("Atanh")]
+    [DataRow("Floor")]
+    [DataRow("Sign")]
+    [DataRow("Shrink")]
+    public void AnElementHasTheSameBitsAtAnyPlaceAndOverItsInput(string op)
+    {
+        float[] some = [float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0f, -0f, float.Epsilon, float.MaxValue, 1e30f, -70000, 65536, 1, -1, 0.3f, 3.5f, -2.5f];
+        var node = Node.Create("n", op, ["x"], ["y"]);
+        int[]? first = null;
+        for (int length = some.Length; length <= 3 * some.Length; length++)
+        {
+            var x = Tensor.Create([.. Enumerable.Range(0, length).Select(i => some[i % some.Length])], length);
+            int[] bits = OneNode.Bits(OneNode.Run(node, [x]));
+            CollectionAssert.AreEqual(bits, OneNode.Bits(OneNode.Run(node, [x], overwrites: true)));
+            first ??= bits;
+            for (int i = 0; i < length; i++) Assert.AreEqual(first[i % some.Length], bits[i]);
+        }
+    }
 }

@@ -53,6 +53,17 @@ internal readonly struct ThresholdFunction(float threshold) : IUnaryFunction
         L.Select(L.Less(L.Create(threshold), x), x, L.Create(0f));
 }
 
+/// <summary>x + bias below -threshold, x - bias above it, else 0; NaN gives 0.</summary>
+internal readonly struct ShrinkFunction(float threshold, float bias) : IUnaryFunction
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TFloats Apply<L, TFloats, TInts>(TFloats x) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
+    {
+        var above = L.Select(L.Less(L.Create(threshold), x), L.Subtract(x, L.Create(bias)), L.Create(0f));
+        return L.Select(L.Less(x, L.Create(-threshold)), L.Add(x, L.Create(bias)), above);
+    }
+}
+
 /// <summary>|x|.</summary>
 internal readonly struct AbsoluteFunction : IUnaryFunction
 {

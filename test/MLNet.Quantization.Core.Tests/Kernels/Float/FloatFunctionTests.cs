@@ -54,6 +54,45 @@ public sealed class FloatFunctionTests
     [TestMethod]
     public void Sign() => Check(new SignFunction(), x => double.IsNaN(x) ? x : Math.Sign(x), 0);
 
+    [TestMethod]
+    public void SinesOfAnyAngle()
+    {
+        float[] x = Everything();
+        foreach (int quarters in (int[])[0, 1])
+        {
+            var y = new float[x.Length];
+            new SineFunction(quarters).Map(x, y);
+            foreach (var tier in FloatTier.Supported)
+            {
+                var other = x.AsSpan().ToArray();
+                new SineFunction(quarters).Map(other, other, tier);
+                for (int i = 0; i < x.Length; i++)
+                    if (Bits(y[i]) != Bits(other[i])) Assert.Fail($"{tier}: f({x[i]:R})");
+            }
+            Near(x, y, quarters == 0 ? Math.Sin : Math.Cos, 2);
+        }
+    }
+
+    [TestMethod]
+    public void FunctionsInDoubleAreRoundedOnce()
+    {
+        Rounded(DoubleFunctions.Tan, Math.Tan);
+        Rounded(DoubleFunctions.Asin, Math.Asin);
+        Rounded(DoubleFunctions.Acos, Math.Acos);
+        Rounded(DoubleFunctions.Atan, Math.Atan);
+        Rounded(DoubleFunctions.Sinh, Math.Sinh);
+        Rounded(DoubleFunctions.Cosh, Math.Cosh);
+        Rounded(DoubleFunctions.Asinh, Math.Asinh);
+        Rounded(DoubleFunctions.Acosh, Math.Acosh);
+        Rounded(DoubleFunctions.Atanh, Math.Atanh);
+
+        static void Rounded(Func<float, double> function, Func<double, double> truth)
+        {
+            float[] x = [.. Everything().Where((_, i) => i % 3 == 0), float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0, -0f, 1, -1];
+            Near(x, Array.ConvertAll(x, v => (float)function(v)), truth, 0.51);
+        }
+    }
+
     /// <summary>All tiers agree bit for bit, and lie within <paramref name="ulps"/> units in the last place of the truth.</summary>
     private static void Check<TFunction>(TFunction function, Func<double, double> truth, double ulps) where TFunction : struct, IUnaryFunction
     {
@@ -67,6 +106,11 @@ public sealed class FloatFunctionTests
             int differs = Enumerable.Range(0, x.Length).FirstOrDefault(i => Bits(y[i]) != Bits(other[i]), -1);
             Assert.AreEqual(-1, differs, $"{tier}: f({(differs < 0 ? 0 : x[differs]):R})");
         }
+        Near(x, y, truth, ulps);
+    }
+
+    private static void Near(float[] x, float[] y, Func<double, double> truth, double ulps)
+    {
         double worst = 0, at = 0;
         for (int i = 0; i < x.Length; i++)
         {
