@@ -188,6 +188,7 @@ public class WriteQOperatorTests
         string found = FloatGraph.Types(written);
         Assert.AreEqual(sorted ? Sorted(types) : types, sorted ? Sorted(found) : found);
         float[] x = g.RandomInput(), expected = QdqGraph.ScoreElsewhere(graph, x), ours = QdqGraph.Score(LowerQuantized.Apply(graph), x);
+        CollectionAssert.AreEqual(ours, QdqGraph.Score(LowerQuantized.Apply(ReadQOperator.Apply(written)), x), "read back");
         foreach (bool optimize in new[] { false, true })
         {
             float[] there = OnnxRuntimeOracle.Score(written, optimize, ("x", x, graph.Inputs[0].Shape!.ToInts()))[0];
