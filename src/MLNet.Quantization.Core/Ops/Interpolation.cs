@@ -21,7 +21,6 @@ internal sealed class Interpolation
 
     private readonly List<Pass> _passes = [];
     private readonly long _between;
-    private readonly int _inner;
 
     /// <param name="source">Extents.</param>
     /// <param name="taps">By axis and place; null: the axis stays as it is.</param>
@@ -34,24 +33,22 @@ internal sealed class Interpolation
             var pass = new Pass(Product(dims.AsSpan(0, i)), dims[i], axis.Length, Product(dims.AsSpan(i + 1)), axis!);
             _passes.Add(pass);
             dims[i] = axis.Length;
-            _inner = Math.Max(_inner, pass.Inner);
         }
         for (int i = 0; i + 1 < _passes.Count; i++) _between = Math.Max(_between, _passes[i].ResultCount);
     }
 
-    /// <summary>Two tensors between passes, and a row.</summary>
-    public long WorkspaceBytes => sizeof(float) * ((2 * _between) + _inner);
+    /// <summary>Two tensors between passes.</summary>
+    public long WorkspaceBytes => sizeof(float) * 2 * _between;
 
     public void Run(ReadOnlySpan<float> source, Span<float> result, Span<byte> workspace, float extrapolation)
     {
         if (result.IsEmpty) return;
         if (_passes.Count == 0) source.CopyTo(result);
         var work = MemoryMarshal.Cast<byte, float>(workspace);
-        var row = work.Slice(2 * (int)_between, _inner);
         for (int i = 0; i < _passes.Count; i++)
         {
             var to = i == _passes.Count - 1 ? result : work.Slice(i % 2 * (int)_between, (int)_passes[i].ResultCount);
-            Run(_passes[i], source, to, row, extrapolation);
+            Run(_passes[i], source, to, extrapolation);
             source = to;
         }
         // A place outside along one axis is outside, whatever the passes behind it made of it.
@@ -67,10 +64,9 @@ internal sealed class Interpolation
         for (int outer = 0; outer < pass.Outer; outer++) result.Slice(((outer * pass.Output) + place) * inner, inner).Fill(extrapolation);
     }
 
-    private static void Run(Pass pass, ReadOnlySpan<float> source, Span<float> result, Span<float> row, float extrapolation)
+    private static void Run(Pass pass, ReadOnlySpan<float> source, Span<float> result, float extrapolation)
     {
         int n = pass.Inner;
-        row = row[..n];
         for (int outer = 0; outer < pass.Outer; outer++)
         {
             var from = source.Slice(outer * pass.Input * n, pass.Input * n);
@@ -80,7 +76,7 @@ internal sealed class Interpolation
                 var taps = pass.Taps[o];
                 if (taps.Length == 0) to.Fill(extrapolation);
                 else if (n == 1) to[0] = One(from, taps);
-                else Rows(from, taps, row, to);
+                else WeightedSum.Run(from, taps, to);
             }
         }
     }
@@ -90,15 +86,6 @@ internal sealed class Interpolation
         float sum = from[taps[0].Element] * taps[0].Weight;
         for (int i = 1; i < taps.Length; i++) sum += from[taps[i].Element] * taps[i].Weight;
         return sum;
-    }
-
-    private static void Rows(ReadOnlySpan<float> from, (int Element, float Weight)[] taps, Span<float> row, Span<float> to)
-    {
-        for (int i = 0; i < taps.Length; i++)
-        {
-            Elementwise.Combine<MultiplyFunction>(from.Slice(taps[i].Element * to.Length, to.Length), [taps[i].Weight], i == 0 ? to : row);
-            if (i > 0) Elementwise.Combine<AddFunction>(to, row, to);
-        }
     }
 
     private static int Product(ReadOnlySpan<int> dims)

@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Kernels;
@@ -128,38 +127,15 @@ internal sealed class QuantizedResize : Resize
                 {
                     var row = i == 0 ? to : other;
                     Row(axis + 1, rest, (source * a.Input) + taps[i].Element, floats, row);
-                    Elementwise.Combine<MultiplyFunction>(row, [taps[i].Weight], row);
-                    if (i > 0) Elementwise.Combine<AddFunction>(to, row, to);
+                    if (i > 0) WeightedSum.Add(row, taps[i].Weight, to);
+                    else Elementwise.Combine<MultiplyFunction>(row, [taps[i].Weight], row);
                 }
             }
 
             private void Interpolate(ReadOnlySpan<float> row, Span<float> sums)
             {
                 if (state.Taps is null) return;
-                int n = state.Inner;
-                for (int o = 0; o < state.Taps.Length; o++)
-                {
-                    var taps = state.Taps[o]!;
-                    var to = sums.Slice(o * n, n);
-                    for (int i = 0; i < taps.Length; i++) Add(row.Slice(taps[i].Element * n, n), taps[i].Weight, i == 0, to);
-                }
-            }
-
-            /// <summary>The product is rounded, then the sum: a loop that is compiled to vectors would be no other.</summary>
-            private static void Add(ReadOnlySpan<float> from, float weight, bool isFirst, Span<float> to)
-            {
-                int i = 0;
-                var factor = new Vector<float>(weight);
-                for (; i <= to.Length - Vector<float>.Count; i += Vector<float>.Count)
-                {
-                    var product = new Vector<float>(from[i..]) * factor;
-                    (isFirst ? product : new Vector<float>(to[i..]) + product).CopyTo(to[i..]);
-                }
-                for (; i < to.Length; i++)
-                {
-                    float product = from[i] * weight;
-                    to[i] = isFirst ? product : to[i] + product;
-                }
+                for (int o = 0; o < state.Taps.Length; o++) WeightedSum.Run(row, state.Taps[o], sums.Slice(o * state.Inner, state.Inner));
             }
         }
 
