@@ -9,15 +9,19 @@ internal sealed record MemoryLayout(int[] Roots, long[] Offsets, long ArenaBytes
 
 /// <summary>
 /// Places values by lifetime: largest first, each at the lowest offset that is free while it lives. Graph inputs and outputs live through
-/// the whole run, so that a caller may fill inputs once and read outputs at leisure.
+/// the whole run, so that a caller may fill inputs once and read outputs at leisure; so does what a rest of the program reads.
 /// </summary>
 internal static class MemoryPlanner
 {
     public const int Alignment = 64;
 
-    public static MemoryLayout Plan(Program program, PlannedValue[] values, IReadOnlyList<PlannedStep> steps)
+    /// <param name="boundary">Names of values that live through the whole run.</param>
+    /// <param name="values">All values.</param>
+    /// <param name="steps">In order.</param>
+    public static MemoryLayout Plan(IReadOnlySet<string> boundary, PlannedValue[] values, IReadOnlyList<PlannedStep> steps)
     {
-        var root = SharedMemory(program, values, steps);
+        int[] lasting = [.. Enumerable.Range(0, values.Length).Where(v => boundary.Contains(values[v].Name))];
+        var root = SharedMemory(lasting, values, steps);
         var first = new int[values.Length];
         var last = new int[values.Length];
         Array.Fill(first, int.MaxValue);
@@ -33,7 +37,7 @@ internal static class MemoryPlanner
             foreach (int v in steps[s].Inputs) Use(v, s);
             foreach (int v in steps[s].Outputs) Use(v, s);
         }
-        foreach (int v in BoundaryValues(program, values))
+        foreach (int v in lasting)
         {
             Use(v, -1);
             Use(v, steps.Count);
@@ -54,10 +58,10 @@ internal static class MemoryPlanner
         return new(root, offsets, arena, steps.Count == 0 ? 0 : steps.Max(s => RoundUp(s.Needs.WorkspaceBytes)));
     }
 
-    private static int[] SharedMemory(Program program, PlannedValue[] values, IReadOnlyList<PlannedStep> steps)
+    private static int[] SharedMemory(int[] lasting, PlannedValue[] values, IReadOnlyList<PlannedStep> steps)
     {
         var root = Enumerable.Range(0, values.Length).ToArray();
-        var boundary = BoundaryValues(program, values).ToHashSet();
+        var boundary = lasting.ToHashSet();
         var lastRead = new int[values.Length];
         for (int s = 0; s < steps.Count; s++)
             foreach (int v in steps[s].Inputs)
@@ -95,12 +99,6 @@ internal static class MemoryPlanner
             }
             return -1;
         }
-    }
-
-    private static IEnumerable<int> BoundaryValues(Program program, PlannedValue[] values)
-    {
-        var names = program.Inputs.Select(i => i.Name).Concat(program.Outputs.Select(o => o.Name)).ToHashSet(StringComparer.Ordinal);
-        return Enumerable.Range(0, values.Length).Where(v => names.Contains(values[v].Name));
     }
 
     private static long LowestFree(IEnumerable<(long Offset, long Size)> taken, long size)

@@ -6,18 +6,22 @@ using MLNet.Quantization.Ops;
 namespace MLNet.Quantization.Execution;
 
 /// <summary>A program with concrete input shapes: every value's layout and its place in an arena. Immutable; keeps idle runs for reuse.</summary>
+/// <remarks>Where shapes depend on data, the plan ends at the nodes that need it, and <see cref="Rest"/> goes on.</remarks>
 internal sealed class ProgramPlan
 {
     private readonly ConcurrentBag<ProgramRun> _idle = [];
     private readonly int[][] _inputShapes;
+    private readonly string[]? _made;
 
-    private ProgramPlan(Program program, int[][] inputShapes, PlannedValue[] values, PlannedStep[] steps, MemoryLayout memory)
+    private ProgramPlan(Program program, int[][] inputShapes, string[]? made, PlannedValue[] values, PlannedStep[] steps, MemoryLayout memory, PlanRest? rest)
     {
         Program = program;
         _inputShapes = inputShapes;
+        _made = made;
         Values = values;
         Steps = steps;
         Memory = memory;
+        Rest = rest;
     }
 
     public Program Program { get; }
@@ -28,28 +32,46 @@ internal sealed class ProgramPlan
 
     public MemoryLayout Memory { get; }
 
-    public static ProgramPlan Make(Program program, ReadOnlySpan<int[]> inputShapes)
-    {
-        var facts = InferConcrete(program, inputShapes);
-        var values = new ValueTable(facts);
-        foreach (var input in program.Inputs) values.Add(input.Name);
-        var steps = new List<PlannedStep>();
-        foreach (var node in program.Nodes)
-        {
-            // A node whose outputs are known before any data is there (shape arithmetic, mostly) is not run.
-            if (node.Node.Outputs.All(o => o.Length == 0 || facts[o].Value is not null)) continue;
-            var inputs = node.Reads.Select((r, i) => r.Length > 0 && node.Step.ReadsAtRun(i) ? values.Add(r) : -1).ToArray();
-            var outputs = node.Node.Outputs.Select(o => o.Length > 0 ? values.Add(o) : -1).ToArray();
-            var needs = PlanOf(node, node.Reads.Select(r => r.Length > 0 ? values.LayoutOf(r) : null).ToArray(), outputs.Select(values.LayoutAt).ToArray());
-            steps.Add(new(node, inputs, outputs, needs));
-        }
-        foreach (var output in program.Outputs) values.Add(output.Name);
-        foreach (string watched in program.Options.Watched) values.Add(watched);
-        var table = values.ToArray();
-        var memory = MemoryPlanner.Plan(program, table, steps);
-        return new(program, inputShapes.ToArray(), table, [.. steps.Where(s => !IsDone(s)).Select(AsRun)], memory);
+    /// <summary>What is planned when the data of this plan's run is there; null where shapes follow from shapes throughout.</summary>
+    public PlanRest? Rest { get; }
 
-        bool Aliases(PlannedStep s) => s.Node.Step.AliasedInput >= 0;
+    /// <summary>False for a value that a plan before this one had already.</summary>
+    public bool IsFirstSeen(string supplied) => _made is null || _made.Contains(supplied);
+
+    public static ProgramPlan Make(Program program, ReadOnlySpan<int[]> inputShapes) =>
+        Make(program, program.Nodes, [.. program.Inputs.Select(i => i.Name)], InputFacts(program, inputShapes), inputShapes.ToArray(), null);
+
+    /// <param name="program">What is planned.</param>
+    /// <param name="nodes">Those of its nodes that are.</param>
+    /// <param name="entries">Values that are supplied.</param>
+    /// <param name="facts">Of the entries and of what is constant; those of what the nodes make are added.</param>
+    /// <param name="inputShapes">Of the program's inputs; not needed for what follows on the data of a run.</param>
+    /// <param name="made">There, the entries that no plan before holds; null otherwise.</param>
+    public static ProgramPlan Make(Program program, IReadOnlyList<PreparedNode> nodes, string[] entries, Dictionary<string, ValueFact> facts, int[][] inputShapes, string[]? made)
+    {
+        var split = PlanSplit.Of(program, nodes, facts);
+        var values = new ValueTable(facts);
+        foreach (string entry in entries) values.Add(entry);
+        var steps = new List<PlannedStep>();
+        foreach (var prepared in split.Ready)
+        {
+            bool isOpen = split.Opened.Contains(prepared);
+            // A node whose outputs are known before any data is there (shape arithmetic, mostly) is not run.
+            if (!isOpen && prepared.Node.Outputs.All(o => o.Length == 0 || facts[o].Value is not null)) continue;
+            var node = made is not null ? PlanSplit.WithKnownValues(program, prepared, facts) : prepared;
+            var inputs = node.Reads.Select((r, i) => r.Length > 0 && node.Step.ReadsAtRun(i) ? values.Add(r) : -1).ToArray();
+            var outputs = isOpen ? [] : node.Node.Outputs.Select(o => o.Length > 0 ? values.Add(o) : -1).ToArray();
+            var layouts = isOpen ? new TensorLayout?[node.Node.Outputs.Length] : outputs.Select(values.LayoutAt).ToArray();
+            steps.Add(new(node, inputs, outputs, PlanOf(node, node.Reads.Select(r => r.Length > 0 ? values.LayoutOf(r) : null).ToArray(), layouts), isOpen));
+        }
+        var rest = PlanRest.Of(program, split, facts);
+        string[] lasting = [.. program.Outputs.Select(o => o.Name), .. rest?.Read ?? []];
+        foreach (string name in lasting.Concat(program.Options.Watched).Where(facts.ContainsKey)) values.Add(name);
+        var table = values.ToArray();
+        var memory = MemoryPlanner.Plan(new HashSet<string>([.. entries, .. lasting], StringComparer.Ordinal), table, steps);
+        return new(program, inputShapes, made, table, [.. steps.Where(s => !IsDone(s)).Select(AsRun)], memory, rest);
+
+        bool Aliases(PlannedStep s) => !s.IsOpen && s.Node.Step.AliasedInput >= 0;
         bool IsDone(PlannedStep s) =>
             Aliases(s) && memory.Roots[s.Outputs[0]] == memory.Roots[s.Inputs[s.Node.Step.AliasedInput]] && !program.Options.Watched.Contains(table[s.Outputs[0]].Name);
         PlannedStep AsRun(PlannedStep s) =>
@@ -84,7 +106,7 @@ internal sealed class ProgramPlan
 
     public void Return(ProgramRun run) => _idle.Add(run);
 
-    private static Dictionary<string, ValueFact> InferConcrete(Program program, ReadOnlySpan<int[]> inputShapes)
+    private static Dictionary<string, ValueFact> InputFacts(Program program, ReadOnlySpan<int[]> inputShapes)
     {
         var inputs = new Dictionary<string, ValueFact>(program.Constants, StringComparer.Ordinal);
         var symbols = new Dictionary<string, (Dimension Extent, string Input)>(StringComparer.Ordinal);
@@ -97,15 +119,7 @@ internal sealed class ProgramPlan
             CheckSymbols(declared, shape, symbols);
             inputs[declared.Name] = new(declared.Type, shape);
         }
-        // Constants enter as outer values: they are facts without being inputs.
-        var facts = GraphInference.Infer(program.Graph, inputs, inputs, program.Opset);
-        foreach (var node in program.Nodes)
-            foreach (string output in node.Node.Outputs)
-                if (output.Length > 0 && facts[output].Shape is not { IsKnown: true })
-                    throw new UnsupportedOperatorException(
-                        $"The shape of '{output}', computed by node '{node.Node.DisplayName}' ({node.Node.OpType}), depends on the data: {facts[output]}. " +
-                        "Shapes must follow from the shapes of the inputs.", node.Node.DisplayName, node.Node.OpType, node.Node.Domain);
-        return facts;
+        return inputs;
     }
 
     private static void CheckSymbols(ValueInfo declared, TensorShape given, Dictionary<string, (Dimension Extent, string Input)> symbols)
@@ -176,5 +190,5 @@ internal sealed class CopyStep : Step
 /// <param name="Constant">Its data where it is a constant.</param>
 internal sealed record PlannedValue(string Name, TensorLayout Layout, Tensor? Constant);
 
-/// <summary>A step of a plan. Inputs and outputs are positions in <see cref="ProgramPlan.Values"/>, -1 where omitted or not read.</summary>
-internal sealed record PlannedStep(PreparedNode Node, int[] Inputs, int[] Outputs, StepPlan Needs);
+/// <summary>A step of a plan. Inputs and outputs are positions in <see cref="ProgramPlan.Values"/>, -1 where omitted or not read; an open step makes tensors instead.</summary>
+internal sealed record PlannedStep(PreparedNode Node, int[] Inputs, int[] Outputs, StepPlan Needs, bool IsOpen);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using MLNet.Quantization.Graph;
 using MLNet.Quantization.Ops;
 
 namespace MLNet.Quantization.Execution;
@@ -8,7 +9,7 @@ namespace MLNet.Quantization.Execution;
 /// The memory of one run at a time: fill the inputs in place, execute, read the outputs. Inputs stay as they are, so a run may be
 /// executed again. Not for two threads at once; rent one each. Dispose gives it back to its program.
 /// </summary>
-internal sealed unsafe class ProgramRun : IDisposable
+internal sealed unsafe class ProgramRun : ISubgraphRun
 {
     private readonly ProgramPlan _plan;
     private readonly byte* _arena;
@@ -20,6 +21,8 @@ internal sealed unsafe class ProgramRun : IDisposable
     private readonly int[] _outputs;
     private readonly WatchedValue[] _watched;
     private readonly SparseRows?[] _sparse;
+    private readonly Tensor[]?[] _made;
+    private ProgramRun? _next;
 
     internal ProgramRun(ProgramPlan plan)
     {
@@ -35,13 +38,15 @@ internal sealed unsafe class ProgramRun : IDisposable
         for (int i = 0, start = 0; i < _steps.Length; i++)
         {
             var s = plan.Steps[i];
-            _steps[i] = new(s.Node.Step, start, s.Inputs.Length, s.Outputs.Length, s.Needs.State);
+            _steps[i] = new(s.Node.Step, start, s.Inputs.Length, s.Outputs.Length, s.Needs.State, s.IsOpen);
             start += s.Inputs.Length + s.Outputs.Length;
         }
         _inputs = [.. plan.Program.Inputs.Select(i => IndexOf(i.Name))];
         _outputs = [.. plan.Program.Outputs.Select(o => IndexOf(o.Name))];
-        _watched = [.. plan.Program.Options.Watched.Select((name, i) => new WatchedValue(i, IndexOf(name), StepOf(IndexOf(name)))).OrderBy(w => w.AfterStep)];
+        // What another plan handed over was watched there, unless it came as a tensor.
+        _watched = [.. plan.Program.Options.Watched.Select((name, i) => new WatchedValue(i, IndexOf(name), StepOf(IndexOf(name)))).Where(w => w.Value >= 0 && (w.AfterStep >= 0 || plan.IsFirstSeen(plan.Values[w.Value].Name))).OrderBy(w => w.AfterStep)];
         _sparse = new SparseRows?[_inputs.Length];
+        _made = new Tensor[]?[plan.Steps.Length];
     }
 
     ~ProgramRun() => Free();
@@ -50,11 +55,15 @@ internal sealed unsafe class ProgramRun : IDisposable
     public Span<T> Input<T>(int index) where T : unmanaged => _values[_inputs[index]].Write<T>();
 
     /// <summary>The result of the last <see cref="Execute"/>. Row-major; overwritten by the next one.</summary>
-    public ReadOnlySpan<T> Output<T>(int index) where T : unmanaged => _values[_outputs[index]].Read<T>();
+    public ReadOnlySpan<T> Output<T>(int index) where T : unmanaged => View(index).Read<T>();
 
     public int[] InputShape(int index) => _values[_inputs[index]].Dims;
 
-    public int[] OutputShape(int index) => _values[_outputs[index]].Dims;
+    /// <exception cref="UnsupportedOperatorException">The shape depends on the data, and nothing was executed.</exception>
+    public int[] OutputShape(int index) => View(index).Dims;
+
+    /// <summary>The result of the last <see cref="Execute"/>.</summary>
+    public TensorView View(int output) => _outputs[output] >= 0 ? _values[_outputs[output]] : (_next ?? throw _plan.Rest!.Unknown(output)).View(output);
 
     /// <summary>Bytes that this run holds: values and workspace, without constants and packed weights.</summary>
     public long ArenaBytes => _plan.Memory.ArenaBytes + _plan.Memory.WorkspaceBytes;
@@ -69,6 +78,7 @@ internal sealed unsafe class ProgramRun : IDisposable
         if (ReferenceEquals(_sparse[input], rows)) return;
         _sparse[input] = rows;
         int value = _inputs[input];
+        if (value < 0) return;
         _values[value] = new(AddressOf(value), _values[value].Layout!, rows);
         for (int s = 0, at = 0; s < _plan.Steps.Length; s++)
         {
@@ -92,15 +102,56 @@ internal sealed unsafe class ProgramRun : IDisposable
         for (int i = 0; i < _steps.Length; i++)
         {
             ref readonly var s = ref _steps[i];
-            s.Step.Run(new StepContext(arguments.Slice(s.Start, s.InputCount), arguments.Slice(s.Start + s.InputCount, s.OutputCount), workspace, s.State, threads));
+            var context = new StepContext(arguments.Slice(s.Start, s.InputCount), arguments.Slice(s.Start + s.InputCount, s.OutputCount), workspace, s.State, threads);
+            if (s.IsOpen) _made[i] = s.Step.RunOpen(context);
+            else s.Step.Run(context);
             if (tap is not null) Report(tap, i, ref watched);
         }
+        if (_plan.Rest is { } rest) Continue(rest, tap, threads);
         GC.KeepAlive(this);
     }
+
+    /// <summary>Plans what comes after, now that its shapes are known, unless it was planned for the same ones before.</summary>
+    private void Continue(PlanRest rest, IValueTap? tap, int threads)
+    {
+        var plan = rest.PlanFor(this);
+        if (_next is null || !ReferenceEquals(_next._plan, plan))
+        {
+            _next?.Dispose();
+            _next = plan.Rent();
+        }
+        foreach (string name in rest.Entries)
+        {
+            var to = _next._values[_next.IndexOf(name)];
+            if (MadeBy(name) is { } tensor)
+            {
+                tensor.Bytes.Span.CopyTo(to.Write<byte>());
+                continue;
+            }
+            int value = IndexOf(name), input = Array.IndexOf(_inputs, value);
+            if (input >= 0) _next.UseSparse(input, _sparse[input]);
+            if (_values[value].Sparse is null) _values[value].Read<byte>().CopyTo(to.Write<byte>());
+        }
+        _next.Execute(tap, threads);
+    }
+
+    /// <summary>A value that an open step made in the last run; null for any other.</summary>
+    internal Tensor? MadeBy(string name)
+    {
+        for (int i = 0; i < _made.Length; i++)
+            if (_made[i] is { } made && _plan.Steps[i].Node.Node.Outputs.IndexOf(name) is >= 0 and var output) return made[output];
+        return null;
+    }
+
+    /// <summary>A value of this plan after a run.</summary>
+    internal TensorView ViewOf(string name) => _values[IndexOf(name)];
 
     /// <summary>Gives the memory back to the program, which hands it to the next run of these shapes.</summary>
     public void Dispose()
     {
+        _next?.Dispose();
+        _next = null;
+        Array.Clear(_made);
         for (int i = 0; i < _sparse.Length; i++) UseSparse(i, null);
         _plan.Return(this);
     }
@@ -130,7 +181,7 @@ internal sealed unsafe class ProgramRun : IDisposable
     }
 
     /// <summary>A step with its place in the table of arguments.</summary>
-    private readonly record struct BoundStep(Step Step, int Start, int InputCount, int OutputCount, object? State);
+    private readonly record struct BoundStep(Step Step, int Start, int InputCount, int OutputCount, object? State, bool IsOpen);
 
     private readonly record struct WatchedValue(int Number, int Value, int AfterStep);
 }

@@ -10,11 +10,16 @@ internal sealed class SubgraphCompiler(IReadOnlyDictionary<string, ValueFact> ou
 {
     public ISubgraph Compile(ModelGraph body, int opset)
     {
-        ImmutableArray<string> captures = [.. body.FreeNames()];
-        var closed = body with { Inputs = [.. body.Inputs, .. captures.Select(c => new ValueInfo(c, outer[c].Type, outer[c].Shape))] };
-        // A constant outside stays a known constant inside: shapes may depend on it.
-        var constants = captures.Where(c => outer[c].Value is not null).ToDictionary(c => c, c => outer[c], StringComparer.Ordinal);
-        return new Subgraph(captures, Program.Compile(closed, options with { Watched = [] }, opset, constants));
+        var free = body.FreeNames().ToList();
+        // A constant outside is one inside: weights are packed, and shapes may depend on it.
+        var constants = free.Where(c => outer[c].Value is not null).Select(c => KeyValuePair.Create(c, outer[c].Value!));
+        ImmutableArray<string> captures = [.. free.Where(c => outer[c].Value is null)];
+        var closed = body with
+        {
+            Inputs = [.. body.Inputs, .. captures.Select(c => new ValueInfo(c, outer[c].Type, outer[c].Shape))],
+            Initializers = body.Initializers.AddRange(constants),
+        };
+        return new Subgraph(captures, Program.Compile(closed, options with { Watched = [] }, opset, null));
     }
 
     private sealed class Subgraph(ImmutableArray<string> captures, Program program) : ISubgraph
@@ -23,14 +28,28 @@ internal sealed class SubgraphCompiler(IReadOnlyDictionary<string, ValueFact> ou
 
         public void Run(ReadOnlySpan<TensorView> inputs, ReadOnlySpan<TensorView> outputs, int maxThreads)
         {
+            using var run = Start(inputs, maxThreads);
+            for (int i = 0; i < outputs.Length; i++)
+                if (outputs[i].IsPresent) run.View(i).Read<byte>().CopyTo(outputs[i].Write<byte>());
+        }
+
+        public ISubgraphRun Start(ReadOnlySpan<TensorView> inputs, int maxThreads)
+        {
             var shapes = ArrayPool<int[]>.Shared.Rent(Math.Max(1, inputs.Length));
             for (int i = 0; i < inputs.Length; i++) shapes[i] = inputs[i].Dims;
-            using var run = program.Rent(shapes.AsSpan(0, inputs.Length));
+            var run = program.Rent(shapes.AsSpan(0, inputs.Length));
             ArrayPool<int[]>.Shared.Return(shapes, clearArray: true);
-            for (int i = 0; i < inputs.Length; i++) inputs[i].Read<byte>().CopyTo(run.Input<byte>(i));
-            run.Execute();
-            for (int i = 0; i < outputs.Length; i++)
-                if (outputs[i].IsPresent) run.Output<byte>(i).CopyTo(outputs[i].Write<byte>());
+            try
+            {
+                for (int i = 0; i < inputs.Length; i++) inputs[i].Read<byte>().CopyTo(run.Input<byte>(i));
+                run.Execute(null, maxThreads);
+                return run;
+            }
+            catch
+            {
+                run.Dispose();
+                throw;
+            }
         }
     }
 }

@@ -28,7 +28,8 @@ internal static class GraphInference
     public static ImmutableArray<ValueFact?> InputFacts(Node node, IReadOnlyDictionary<string, ValueFact> facts) =>
         [.. node.Inputs.Select(i => i.Length == 0 ? null : facts[i]), .. node.Captures().Select(c => facts[c])];
 
-    private static void InferNode(Node node, int opset, Dictionary<string, ValueFact> facts)
+    /// <summary>Adds the facts of a node's outputs to those of its inputs.</summary>
+    public static void InferNode(Node node, int opset, Dictionary<string, ValueFact> facts)
     {
         var op = OperatorSet.For(node);
         var context = new OpContext(node, opset, InputFacts(node, facts));

@@ -21,8 +21,7 @@ internal sealed class If : Operator
     private static ValueFact Merge(OpContext context, ValueFact a, ValueFact b)
     {
         if (a.Type != b.Type) throw context.Malformed($"its branches give {a.Type} and {b.Type}");
-        if (a.Shape is not { } x || b.Shape is not { } y || x.Rank != y.Rank) return new(a.Type, null);
-        return new(a.Type, new(Enumerable.Range(0, x.Rank).Select(i => x[i].SurelyEquals(y[i]) ? x[i] : Dimension.Unknown).ToArray()));
+        return new(a.Type, IteratedBody.Common(a.Shape, b.Shape));
     }
 
     private static ValueFact[] BranchFacts(OpContext context, string branch)
@@ -37,7 +36,7 @@ internal sealed class If : Operator
         return [.. body.Outputs.Select(o => facts[o.Name])];
     }
 
-    public override Step Prepare(PrepareContext context) => new IfStep(Branch(context, "then_branch"), Branch(context, "else_branch"));
+    public override Step Prepare(PrepareContext context) => new IfStep(Branch(context, "then_branch"), Branch(context, "else_branch"), context.OutputCount);
 
     private static (ISubgraph Graph, int[] Inputs) Branch(PrepareContext context, string name)
     {
@@ -46,16 +45,32 @@ internal sealed class If : Operator
         return (graph, [.. graph.Captures.Select(c => context.Node.Inputs.Length + captures.IndexOf(c))]);
     }
 
-    private sealed class IfStep((ISubgraph Graph, int[] Inputs) then, (ISubgraph Graph, int[] Inputs) otherwise) : Step
+    private sealed class IfStep((ISubgraph Graph, int[] Inputs) then, (ISubgraph Graph, int[] Inputs) otherwise, int outputs) : Step
     {
-        public override void Run(in StepContext context)
+        public override bool CanSizeOutputs => true;
+
+        public override void Run(in StepContext context) => Run(context, 0);
+
+        public override Tensor[] RunOpen(in StepContext context) => Run(context, outputs);
+
+        /// <param name="context">Of the run.</param>
+        /// <param name="made">Outputs to make; 0: those of the context are filled.</param>
+        private Tensor[] Run(in StepContext context, int made)
         {
             var (graph, from) = context.Input<bool>(0)[0] ? then : otherwise;
             var inputs = ArrayPool<TensorView>.Shared.Rent(Math.Max(1, from.Length));
             try
             {
                 for (int i = 0; i < from.Length; i++) inputs[i] = context.Inputs[from[i]];
-                graph.Run(inputs.AsSpan(0, from.Length), context.Outputs, context.MaxThreads);
+                if (made == 0)
+                {
+                    graph.Run(inputs.AsSpan(0, from.Length), context.Outputs, context.MaxThreads);
+                    return [];
+                }
+                using var run = graph.Start(inputs.AsSpan(0, from.Length), context.MaxThreads);
+                var results = new Tensor[made];
+                for (int i = 0; i < made; i++) results[i] = run.View(i).ToTensor();
+                return results;
             }
             finally
             {

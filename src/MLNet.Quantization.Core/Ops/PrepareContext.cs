@@ -13,8 +13,11 @@ internal sealed class PrepareContext(Node node, int opset, ImmutableArray<ValueF
     public ISubgraph Subgraph(string attribute)
     {
         if (Node.Attributes.Find(attribute) is not ModelGraph body) throw Malformed($"attribute '{attribute}' must hold a graph");
-        return (subgraphs ?? throw Unsupported("subgraphs cannot be evaluated here")).Compile(body, Opset);
+        return Subgraph(body);
     }
+
+    /// <summary>Compiles a subgraph of the node.</summary>
+    public ISubgraph Subgraph(ModelGraph body) => (subgraphs ?? throw Unsupported("subgraphs cannot be evaluated here")).Compile(body, Opset);
 }
 
 /// <summary>Makes subgraphs runnable. Implemented by Execution, so that control flow operators need not know it.</summary>
@@ -23,11 +26,20 @@ internal interface ISubgraphCompiler
     ISubgraph Compile(ModelGraph body, int opset);
 }
 
-/// <summary>A compiled subgraph: its inputs are the body's own, then the values it captures, in the order of <see cref="Captures"/>.</summary>
+/// <summary>A compiled subgraph: its inputs are the body's own, then the values it captures that are not constants, in the order of <see cref="Captures"/>.</summary>
 internal interface ISubgraph
 {
     ImmutableArray<string> Captures { get; }
 
     /// <summary>Runs the body on <paramref name="inputs"/> and copies its results to <paramref name="outputs"/>, whose shapes must fit.</summary>
     void Run(ReadOnlySpan<TensorView> inputs, ReadOnlySpan<TensorView> outputs, int maxThreads);
+
+    /// <summary>Runs the body and lends its results, whatever their shapes are, until the run is disposed.</summary>
+    ISubgraphRun Start(ReadOnlySpan<TensorView> inputs, int maxThreads);
+}
+
+/// <summary>The results of one run of a subgraph.</summary>
+internal interface ISubgraphRun : IDisposable
+{
+    TensorView View(int output);
 }

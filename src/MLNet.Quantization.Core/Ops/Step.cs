@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Ops;
 
@@ -13,6 +14,12 @@ internal abstract class Step
 
     /// <summary>Computes the outputs. Must not allocate.</summary>
     public abstract void Run(in StepContext context);
+
+    /// <summary>True where <see cref="RunOpen"/> takes the place of <see cref="Run"/> in plans that cannot tell the extents of the outputs.</summary>
+    public virtual bool CanSizeOutputs => false;
+
+    /// <summary>Computes the outputs, whose extents only the data tells; may allocate. There are no output views. One tensor an output of the operator.</summary>
+    public virtual Tensor[] RunOpen(in StepContext context) => throw new NotSupportedException();
 
     /// <summary>
     /// The input whose memory output 0 simply is (Reshape, Identity ...), or -1. Such a step is never run.

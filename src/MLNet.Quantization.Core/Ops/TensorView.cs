@@ -71,6 +71,12 @@ internal readonly unsafe struct TensorView
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<T> Write<T>() where T : unmanaged => new(_data, (int)(Layout!.ByteCount / sizeof(T)));
 
+    /// <summary>A copy.</summary>
+    public Tensor ToTensor() => new(Type, Dims, Read<byte>().ToArray());
+
+    /// <summary>Memory within this value's, from a byte on.</summary>
+    public TensorView At(long offset, TensorLayout layout) => new(_data + offset, layout);
+
     /// <summary>The same memory with another layout of as many bytes.</summary>
     public TensorView As(TensorLayout layout) => new(_data, layout, Sparse);
 }

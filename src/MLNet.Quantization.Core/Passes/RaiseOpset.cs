@@ -22,7 +22,7 @@ internal sealed class RaiseOpset
         StringComparer.Ordinal,
         "Abs", "Add", "And", "ArgMax", "ArgMin", "AveragePool", "Cast", "Ceil", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvInteger", "ConvTranspose", "DepthToSpace", "DequantizeLinear",
         "Div", "DynamicQuantizeLinear", "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "GRU", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool",
-        "Greater", "HardSigmoid", "Identity", "If", "InstanceNormalization", "LRN", "LSTM", "LeakyRelu", "Less", "Log", "MatMul", "MatMulInteger", "Max", "MaxPool", "Mean", "Min", "Mul", "Neg", "Not",
+        "Greater", "HardSigmoid", "Identity", "If", "InstanceNormalization", "LRN", "LSTM", "LeakyRelu", "Less", "Log", "Loop", "MatMul", "MatMulInteger", "Max", "MaxPool", "Mean", "Min", "Mul", "Neg", "Not",
         "Or", "PRelu", "Pow", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSumSquare",
         "Relu", "Reshape", "Selu", "Shape", "Sigmoid", "Sign", "Size", "Softplus", "Softsign", "SpaceToDepth", "Sqrt", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Where");
 
@@ -89,7 +89,7 @@ internal sealed class RaiseOpset
                 return OverAllAxesFrom(node);
             case "BatchNormalization" when _from >= 9 || node.Attributes.Get("spatial", 1L) == 1:
                 return [node with { Attributes = node.Attributes.Without("spatial") }];
-            case "Clip" or "Dropout" or "Slice" or "Pad" or "Resize" when Raises(node.OpType):
+            case "Clip" or "Dropout" or "Slice" or "Pad" or "Resize" or "Scan" when Raises(node.OpType):
                 return [node];
             default:
                 return Unchanged.Contains(node.OpType) ? [node]
@@ -100,7 +100,7 @@ internal sealed class RaiseOpset
     }
 
     /// <summary>True where the operator has its form of 13 already in the model's version.</summary>
-    private bool Raises(string opType) => _from >= (opType switch { "Clip" or "Pad" or "Resize" => 11, "Dropout" => 12, _ => 10 });
+    private bool Raises(string opType) => _from >= (opType switch { "Clip" or "Pad" or "Resize" => 11, "Dropout" => 12, "Scan" => 9, _ => 10 });
 
     private static Tensor? List(Node node, string attribute)
     {

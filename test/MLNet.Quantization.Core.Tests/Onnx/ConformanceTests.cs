@@ -19,10 +19,10 @@ public class ConformanceTests
         "ConvInteger", "ConvTranspose", "Cos", "Cosh", "CumSum", "DepthToSpace", "DequantizeLinear", "Div", "Dropout", "DynamicQuantizeLinear", "Elu", "Equal", "Erf", "Exp",
         "Expand", "Flatten", "Floor", "GRU", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual",
         "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "If", "InstanceNormalization", "IsInf", "IsNaN", "LRN", "LSTM",
-        "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "LpPool", "MatMul", "MatMulInteger", "Max", "MaxPool", "Mean",
+        "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "Loop", "LpPool", "MatMul", "MatMulInteger", "Max", "MaxPool", "Mean",
         "MeanVarianceNormalization", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "QLinearConv", "QLinearMatMul", "QuantizeLinear", "RNN",
         "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-        "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "Selu", "Shape", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax",
+        "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "Scan", "Selu", "Shape", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Size", "Slice", "Softmax",
         "Softplus", "Softsign", "SpaceToDepth", "Sqrt", "Squeeze", "Sub", "Sum", "Tan", "Tanh", "ThresholdedRelu", "Transpose", "Unsqueeze", "Upsample",
         "Where", "Xor",
     ];
@@ -75,7 +75,14 @@ public class ConformanceTests
     private static string? OperatorOf(ConformanceCase test)
     {
         var others = test.Operators.Where(o => o != "Constant").ToList();
-        return others.Count switch { 0 => "Constant", 1 => others[0], _ when others.Contains("If") && test.Name.StartsWith("test_if", StringComparison.Ordinal) => "If", _ => null };
+        // What a body holds is no more than the case needs.
+        string[] withBodies = ["If", "Loop", "Scan"];
+        return others.Count switch
+        {
+            0 => "Constant",
+            1 => others[0],
+            _ => withBodies.FirstOrDefault(op => others.Contains(op) && test.Name.StartsWith($"test_{op}", StringComparison.OrdinalIgnoreCase)),
+        };
     }
 
     private void RunAll(IEnumerable<ConformanceCase> cases)

@@ -54,12 +54,18 @@ public sealed class IfTests
     }
 
     [TestMethod]
-    public void BranchesOfSeveralRanksAreRefusedWhereTheDataDecides()
+    public void BranchesOfSeveralRanksRunWhereTheDataDecides()
     {
         var drop = Body([Node.Create("q", "Squeeze", ["x", "axes"], ["r"])], ["r"], ("axes", Tensor.Create<long>([1], 1)));
-        var program = Program.Compile(Choice(drop, Body([], ["x"]), new(N, 1)));
-        var e = Assert.ThrowsExactly<UnsupportedOperatorException>(() => program.Rent([], [3, 1]));
-        Assert.AreEqual("choose", e.NodeName);
+        using var run = Program.Compile(Choice(drop, Body([], ["x"]), new(N, 1))).Rent([], [3, 1]);
+        foreach (bool condition in (bool[])[true, false, true])
+        {
+            run.Input<bool>(0)[0] = condition;
+            new float[] { 1, 2, 3 }.CopyTo(run.Input<float>(1));
+            run.Execute();
+            CollectionAssert.AreEqual(condition ? new[] { 3 } : [3, 1], run.OutputShape(0));
+            CollectionAssert.AreEqual(new float[] { 1, 2, 3 }, run.Output<float>(0).ToArray());
+        }
     }
 
     [TestMethod]

@@ -200,11 +200,19 @@ public sealed class ShapeInferenceTests
     }
 
     [TestMethod]
-    public void DataThatDecidesAShapeIsRefusedByName()
+    public void DataThatDecidesAShapeIsWaitedForAndChecked()
     {
         var graph = Graph(new("x", ElementType.Int64, new(2L)), [Node.Create("free", "Reshape", ["k", "x"], ["y"])], Constants(("k", [1, 2, 3, 4])));
-        var e = Assert.ThrowsExactly<UnsupportedOperatorException>(() => Program.Compile(graph).Rent([2]));
-        Assert.AreEqual("free", e.NodeName);
+        using var run = Program.Compile(graph).Rent([2]);
+        foreach (long[] shape in new long[][] { [2, 2], [4, 1], [-1, 2] })
+        {
+            shape.CopyTo(run.Input<long>(0));
+            run.Execute();
+            CollectionAssert.AreEqual(new[] { (int)(4 / shape[1]), (int)shape[1] }, run.OutputShape(0));
+            CollectionAssert.AreEqual(new long[] { 1, 2, 3, 4 }, run.Output<long>(0).ToArray());
+        }
+        run.Input<long>(0).Fill(3);
+        Assert.AreEqual("free", Assert.ThrowsExactly<ModelFormatException>(() => run.Execute()).NodeName);
     }
 
     [TestMethod]
