@@ -99,6 +99,24 @@ public sealed class NetworkBuilderTests
     }
 
     [TestMethod]
+    public void ATableOfCodesIsSavedAndLoadedWithTheSameBits()
+    {
+        var mlContext = new MLContext(seed: 1);
+        var model = NetworkBuilder.Tokens(3, "Ids").Embedding(200, 64).Build("Score");
+        var data = mlContext.Data.LoadFromEnumerable([new Ids { Values = [2, 199, 0] }, new Ids { Values = [7, 7, 11] }], IdsSchema());
+        var int8 = mlContext.Quantization().QuantizeWeights(model).Fit(data);
+        Assert.IsTrue(int8.Report.Layers.Single().IsInt8, int8.Report.ToString());
+        Assert.IsLessThanOrEqualTo(0.27 * int8.Report.WeightBytesBefore, int8.Report.WeightBytesAfter);
+        float[][] scores = [.. int8.Transform(data).GetColumn<float[]>("Score")];
+        using var zip = new MemoryStream();
+        mlContext.Model.Save(int8, data.Schema, zip);
+        Assert.IsLessThan(200 * 64 * sizeof(float), zip.Length);
+        zip.Position = 0;
+        var loaded = new MLContext().Model.Load(zip, out _).Transform(data).GetColumn<float[]>("Score").ToArray();
+        for (int i = 0; i < scores.Length; i++) CollectionAssert.AreEqual(scores[i], loaded[i]);
+    }
+
+    [TestMethod]
     public void LayersThatDoNotFitSequencesAreRefused()
     {
         Assert.ThrowsExactly<InvalidOperationException>(() => new NetworkBuilder(3).Lstm(4));

@@ -197,6 +197,24 @@ public sealed class LoopTests
     }
 
     [TestMethod]
+    public void PlacesThatAreNotZeroAreFoundAndGathered()
+    {
+        var graph = Graph(
+            [
+                Node.Create("where", "NonZero", ["x"], ["places"]), Node.Create("list", "Squeeze", ["places", "zero"], ["at"]), Node.Create("pick", "Gather", ["x", "at"], ["y"]),
+                Node.Create("above", "Greater", ["x", "n"], ["is"]), Node.Create("keep", "Compress", ["x", "is"], ["z"]), Node.Create("both", "Neg", ["z"], ["m"]),
+            ],
+            ["y", "z", "m"], ("zero", Tensor.Create([0L], 1)));
+        using var oracle = new OnnxRuntimeOracle(graph, false);
+        using var run = Program.Compile(graph).Rent([5], [1]);
+        foreach (float[] x in new float[][] { [0, 1, -0f, 3, -4], [0, 0, 0, 0, 0], [1, 2, 3, 4, 5] })
+        {
+            float[][] expected = oracle.Score(("x", x, [5]), ("n", [2], [1])), found = Score(run, x, 2);
+            for (int o = 0; o < 3; o++) CollectionAssert.AreEqual(expected[o], found[o]);
+        }
+    }
+
+    [TestMethod]
     [DataRow(0, 0, 0, 0)]
     [DataRow(1, 0, 1, 0)]
     [DataRow(1, 1, -1, 1)]
