@@ -33,6 +33,7 @@ internal sealed class PreparedModel
         graph = RaiseOpset.Apply(graph, GraphInference.Infer(graph));
         // Extents of 1 must not be taken for equal to a batch that is only baked in.
         if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);
+        graph = LowerEinsum.Apply(graph, GraphInference.Infer(graph));
         graph = SimplifyMovement.Apply(graph, GraphInference.Infer(graph));
         graph = FuseActivation.Apply(graph, GraphInference.Infer(graph));
         graph = FuseLayerNormalization.Apply(graph, GraphInference.Infer(graph));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
@@ -47,8 +48,8 @@ internal static class ConformanceRunner
     /// </summary>
     private static ModelGraph WithConstantShapes(ModelGraph graph, ref Tensor[] inputs)
     {
-        string[] named = ["ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Unsqueeze", "Upsample"];
-        var shapes = graph.Nodes.Where(n => named.Contains(n.OpType) || n.OpType.StartsWith("Reduce", StringComparison.Ordinal)).SelectMany(n => n.Inputs.Skip(n.OpType == "ConstantOfShape" ? 0 : 1)).ToHashSet(StringComparer.Ordinal);
+        string[] named = ["ConstantOfShape", "Expand", "OneHot", "Pad", "Range", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Unsqueeze", "Upsample"];
+        var shapes = graph.Nodes.Where(n => named.Contains(n.OpType) || n.OpType.StartsWith("Reduce", StringComparison.Ordinal)).SelectMany(n => n.Inputs.Skip(n.OpType is "ConstantOfShape" or "Range" ? 0 : 1)).ToHashSet(StringComparer.Ordinal);
         if (inputs.Length != graph.Inputs.Length || !graph.Inputs.Any(i => shapes.Contains(i.Name))) return graph;
         var constants = graph.Initializers;
         for (int i = 0; i < inputs.Length; i++)
@@ -60,13 +61,18 @@ internal static class ConformanceRunner
     private static string? Difference(Tensor expected, ReadOnlySpan<byte> actual)
     {
         if (expected.Bytes.Length != actual.Length) return $"has {actual.Length} bytes, expected {expected.Bytes.Length}";
+        if (expected.Type == ElementType.Double) return Difference(expected.Span<double>(), MemoryMarshal.Cast<byte, double>(actual));
         if (expected.Type != ElementType.Float) return expected.Bytes.Span.SequenceEqual(actual) ? null : $"of {expected} is not the expected one";
-        var wanted = expected.Span<float>();
-        var found = MemoryMarshal.Cast<byte, float>(actual);
+        return Difference(expected.Span<float>(), MemoryMarshal.Cast<byte, float>(actual));
+    }
+
+    private static string? Difference<T>(ReadOnlySpan<T> wanted, ReadOnlySpan<T> found) where T : unmanaged, INumber<T>
+    {
         for (int i = 0; i < wanted.Length; i++)
         {
-            if (found[i].Equals(wanted[i]) || Math.Abs((double)found[i] - wanted[i]) <= Absolute + Relative * Math.Abs((double)wanted[i])) continue;
-            return string.Create(CultureInfo.InvariantCulture, $"is {found[i]:R} at element {i}, expected {wanted[i]:R}");
+            double x = double.CreateChecked(wanted[i]), y = double.CreateChecked(found[i]);
+            if (y.Equals(x) || Math.Abs(y - x) <= Absolute + (Relative * Math.Abs(x))) continue;
+            return string.Create(CultureInfo.InvariantCulture, $"is {y:R} at element {i}, expected {x:R}");
         }
         return null;
     }

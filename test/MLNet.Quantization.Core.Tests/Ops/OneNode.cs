@@ -14,8 +14,9 @@ internal static class OneNode
     /// <param name="opset">Of the standard.</param>
     /// <param name="threads">Most threads of a run.</param>
     /// <param name="overwrites">True: each float32 input passes a Mul by 1 first, so that the node reads memory that it may write over.</param>
-    /// <returns>The first output.</returns>
-    public static Tensor Run(Node node, Tensor[] inputs, int[]? constant = null, int opset = 21, int threads = 1, bool overwrites = false)
+    /// <param name="output">Which output.</param>
+    /// <returns>The output.</returns>
+    public static Tensor Run(Node node, Tensor[] inputs, int[]? constant = null, int opset = 21, int threads = 1, bool overwrites = false, int output = 0)
     {
         constant ??= [];
         var names = node.Inputs.ToArray();
@@ -24,7 +25,7 @@ internal static class OneNode
         var graph = new ModelGraph
         {
             Inputs = [.. fed.Select(i => new ValueInfo(Fed(i), inputs[i].Type, inputs[i].Shape))],
-            Outputs = [new(node.Outputs[0], ElementType.Undefined, null)],
+            Outputs = [new(node.Outputs[output], ElementType.Undefined, null)],
             Nodes = [.. fed.Where(i => Fed(i) != names[i]).Select(i => Node.Create($"copy{i}", "Mul", [Fed(i), "one"], [names[i]])), node],
             Initializers = constant.ToImmutableDictionary(i => names[i], i => inputs[i], StringComparer.Ordinal).Add("one", Tensor.Scalar(1f)),
             OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", opset),
@@ -33,7 +34,7 @@ internal static class OneNode
         using var run = program.Rent([.. fed.Select(i => inputs[i].Dims)]);
         for (int i = 0; i < fed.Length; i++) inputs[fed[i]].Bytes.Span.CopyTo(run.Input<byte>(i));
         run.Execute();
-        return new(GraphInference.Infer(graph)[node.Outputs[0]].Type, run.OutputShape(0), run.Output<byte>(0).ToArray());
+        return new(GraphInference.Infer(graph)[node.Outputs[output]].Type, run.OutputShape(0), run.Output<byte>(0).ToArray());
     }
 
     /// <summary>Numbers from -2 to 2.</summary>
