@@ -52,12 +52,12 @@ internal sealed class LayerNormalization : Operator
         {
             int count = context.Outputs[0].Count, rows = (int)context.State!;
             if (count == 0) return;
-            ReadOnlySpan<float> biases = context.Inputs.Length > 2 && context.Inputs[2].IsPresent ? context.Input<float>(2) : default;
+            ReadOnlySpan<float> scale = context.Input<float>(1), bias = context.Inputs.Length > 2 && context.Inputs[2].IsPresent ? context.Input<float>(2) : default;
             Span<float> means = Optional(context, 1), factors = Optional(context, 2);
-            fixed (float* x = context.Input<float>(0), scale = context.Input<float>(1), bias = biases, y = context.Output<float>(0), mean = means, factor = factors)
+            fixed (float* x = context.Input<float>(0), s = scale, b = bias, y = context.Output<float>(0), mean = means, factor = factors)
             {
-                var body = new Body(count / rows, x, scale, context.Input<float>(1).Length, bias, biases.Length, epsilon, y, mean, factor);
-                WorkerPool.Run(ref body, rows, count < 1 << 16 ? 1 : context.MaxThreads);
+                var body = new Body(rows, count / rows, x, s, scale.Length, b, bias.Length, epsilon, y, mean, factor);
+                WorkerPool.Run(ref body, (rows + ChunkRows - 1) / ChunkRows, count < 1 << 16 ? 1 : context.MaxThreads);
             }
         }
 
@@ -65,24 +65,17 @@ internal sealed class LayerNormalization : Operator
             output < context.Outputs.Length && context.Outputs[output].IsPresent ? context.Output<float>(output) : default;
     }
 
-    /// <summary>A chunk is a row.</summary>
-    private readonly unsafe struct Body(int n, float* x, float* scale, int scales, float* bias, int biases, float epsilon, float* y, float* means, float* factors) : IParallelBody
+    /// <summary>Rows of a chunk.</summary>
+    private const int ChunkRows = 16;
+
+    private readonly unsafe struct Body(int rows, int n, float* x, float* scale, int scales, float* bias, int biases, float epsilon, float* y, float* means, float* factors) : IParallelBody
     {
         public void Run(int chunk, int lane)
         {
-            var from = new ReadOnlySpan<float>(x + ((long)chunk * n), n);
-            var to = new Span<float>(y + ((long)chunk * n), n);
-            float mean = FloatReductions.Sum(from) / n;
-            // The squares stand in the output's place for a moment.
-            Elementwise.Combine<SubtractFunction>(from, [mean], to);
-            Elementwise.Combine<MultiplyFunction>(to, to, to);
-            float factor = 1 / MathF.Sqrt((FloatReductions.Sum(to) / n) + epsilon);
-            Elementwise.Combine<SubtractFunction>(from, [mean], to);
-            Elementwise.Combine<MultiplyFunction>(to, [factor], to);
-            Elementwise.Combine<MultiplyFunction>(to, new ReadOnlySpan<float>(scale, scales), to);
-            if (bias != null) Elementwise.Combine<AddFunction>(to, new ReadOnlySpan<float>(bias, biases), to);
-            if (means != null) means[chunk] = mean;
-            if (factors != null) factors[chunk] = factor;
+            int first = chunk * ChunkRows;
+            long at = (long)first * n;
+            FusedRows.LayerNormalization(
+                x + at, Math.Min(ChunkRows, rows - first), n, epsilon, new(scale, scales), new(bias, biases), y + at, means == null ? null : means + first, factors == null ? null : factors + first);
         }
     }
 }

@@ -18,7 +18,7 @@ internal sealed class MaxPool : Operator
     {
         ElementType.UInt8 => new PoolStep<byte, Pool<byte>>(context, new(byte.MinValue)),
         ElementType.Int8 => new PoolStep<sbyte, Pool<sbyte>>(context, new(sbyte.MinValue)),
-        _ => new PoolStep<float, Pool<float>>(context, new(float.NegativeInfinity)),
+        _ => new FloatMaxPoolStep(context),
     };
 
     private readonly struct Pool<T>(T least) : IPool<T> where T : unmanaged, INumber<T>

@@ -10,7 +10,7 @@ namespace MLNet.Quantization.Kernels;
 /// </summary>
 internal static unsafe class FloatReductions
 {
-    private const int VirtualLanes = 16;
+    public const int VirtualLanes = 16;
 
     /// <summary>Σ x; 0 of nothing.</summary>
     public static float Sum(ReadOnlySpan<float> x, FloatTier? tier = null) => x.IsEmpty ? 0 : Fold<AddFunction>(x, -0f, tier);
@@ -71,11 +71,7 @@ internal static unsafe class FloatReductions
     }
 
     /// <summary>y = e^(x - max x) / Σ e^(x - max x): one row.</summary>
-    public static void Softmax(ReadOnlySpan<float> x, Span<float> y, FloatTier? tier = null)
-    {
-        Elementwise.Map(new ShiftedExp(Max(x, tier)), x, y, tier);
-        Elementwise.Combine<DivideFunction>(y, [Sum(y, tier)], y, tier);
-    }
+    public static void Softmax(ReadOnlySpan<float> x, Span<float> y, FloatTier? tier = null) => FusedRows.Softmax(x, x.Length, y, tier);
 
     /// <summary>The same of each of many rows; short ones share the calls.</summary>
     /// <param name="x">[rows, n].</param>
@@ -87,7 +83,7 @@ internal static unsafe class FloatReductions
     {
         if (n > VirtualLanes / 2)
         {
-            for (int at = 0; at < x.Length; at += n) Softmax(x.Slice(at, n), y.Slice(at, n), tier);
+            FusedRows.Softmax(x, n, y, tier);
             return;
         }
         for (int at = 0; at < x.Length; at += n)
@@ -143,9 +139,18 @@ internal static unsafe class FloatReductions
                 default: Fold<TFunction, LanesScalar, float, int>(p, x.Length, lanes); break;
             }
         }
-        for (int half = VirtualLanes / 2; half > 0; half /= 2)
-            for (int i = 0; i < half; i++) lanes[i] = One<TFunction>(lanes[i], lanes[i + half]);
-        return lanes[0];
+        return Join<TFunction>(lanes);
+    }
+
+    /// <summary>The 16 lanes joined in halves.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static float Join<TFunction>(float* lanes) where TFunction : struct, IBinaryFunction
+    {
+        var low = TFunction.Apply<Lanes128, Vector128<float>, Vector128<int>>(Vector128.Load(lanes), Vector128.Load(lanes + 8));
+        var high = TFunction.Apply<Lanes128, Vector128<float>, Vector128<int>>(Vector128.Load(lanes + 4), Vector128.Load(lanes + 12));
+        var four = TFunction.Apply<Lanes128, Vector128<float>, Vector128<int>>(low, high);
+        var two = TFunction.Apply<Lanes128, Vector128<float>, Vector128<int>>(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+        return One<TFunction>(two[0], two[1]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -162,10 +167,10 @@ internal static unsafe class FloatReductions
         for (int i = whole; i < n; i++) lanes[i - whole] = One<TFunction>(lanes[i - whole], x[i]);
     }
 
-    private static float One<TFunction>(float x, float y) where TFunction : struct, IBinaryFunction =>
+    internal static float One<TFunction>(float x, float y) where TFunction : struct, IBinaryFunction =>
         TFunction.Apply<LanesScalar, float, int>(x, y);
 
-    private readonly struct MaxFunction : IBinaryFunction
+    internal readonly struct MaxFunction : IBinaryFunction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static TFloats Apply<L, TFloats, TInts>(TFloats x, TFloats y) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>

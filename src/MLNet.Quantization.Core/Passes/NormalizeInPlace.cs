@@ -1,0 +1,46 @@
+using System.Collections.Immutable;
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Passes;
+
+/// <summary>
+/// BatchNormalization between a Transpose that puts the last axis where it wants its channels and one that puts it back, as exporters of
+/// transformers write it: x · s + t along the last axis, of the same bits, without either.
+/// </summary>
+internal static class NormalizeInPlace
+{
+    public static ModelGraph Apply(ModelGraph graph)
+    {
+        var patch = new GraphPatch(graph);
+        var index = new GraphIndex(graph);
+        foreach (var node in graph.Nodes)
+        {
+            if (node is not { OpType: "BatchNormalization", Domain: "" } || node.Attributes.Get("training_mode", 0L) != 0) continue;
+            if (index.ProducerOf(node.Inputs[0], "Transpose") is not { } before || index.OnlyConsumerOf(node.Outputs[0]) is not { OpType: "Transpose", Domain: "" } after) continue;
+            var to = before.Attributes.Get("perm", ImmutableArray<long>.Empty);
+            var back = after.Attributes.Get("perm", ImmutableArray<long>.Empty);
+            if (to.Length < 2 || back.Length != to.Length || to[1] != to.Length - 1 || !back.Select((from, i) => to[(int)from] == i).All(same => same)) continue;
+            if (Factors(index, node) is not { } factors) continue;
+            string stem = node.DisplayName, scale = patch.NewName($"{stem}_scale"), shift = patch.NewName($"{stem}_shift"), scaled = patch.NewName($"{stem}_scaled");
+            patch.SetInitializer(scale, factors.Scale).SetInitializer(shift, factors.Shift);
+            patch.Remove(after).Replace(
+                node, Node.Create(patch.NewName($"{stem}_Mul"), "Mul", [before.Inputs[0], scale], [scaled]), Node.Create(patch.NewName($"{stem}_Add"), "Add", [scaled, shift], [after.Outputs[0]]));
+        }
+        return patch.IsEmpty ? graph : RemoveDeadNodes.Apply(patch.Apply());
+    }
+
+    /// <summary>s = scale / √(variance + epsilon) and t = bias - mean · s, as the operator computes them; null where they are not constant.</summary>
+    private static (Tensor Scale, Tensor Shift)? Factors(GraphIndex index, Node node)
+    {
+        var parts = node.Inputs.Skip(1).Select(index.Constant).ToList();
+        if (parts is not [{ } scale, { } bias, { } mean, { } variance] || parts.Any(p => p!.Type != ElementType.Float || p.Rank != 1 || p.Count != scale.Count)) return null;
+        float epsilon = node.Attributes.Get("epsilon", 1e-5f);
+        float[] s = new float[scale.Count], t = new float[scale.Count];
+        for (int c = 0; c < s.Length; c++)
+        {
+            s[c] = scale.Span<float>()[c] / MathF.Sqrt(variance.Span<float>()[c] + epsilon);
+            t[c] = bias.Span<float>()[c] - (mean.Span<float>()[c] * s[c]);
+        }
+        return (Tensor.Create(s, s.Length), Tensor.Create(t, t.Length));
+    }
+}
