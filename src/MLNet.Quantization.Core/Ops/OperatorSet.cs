@@ -172,6 +172,7 @@ internal static class OperatorSet
         new Quantized.CodeTable(),
         new Quantized.ChannelTable(),
         new Quantized.DynamicQuantizedConv(),
+        new Quantized.FloatMaxPool(),
         new Quantized.DynamicQuantizedConvTranspose(),
         new Quantized.DynamicQuantizedLinear(),
     ];

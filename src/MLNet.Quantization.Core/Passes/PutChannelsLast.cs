@@ -91,6 +91,7 @@ internal static class PutChannelsLast
             long moved = Array.IndexOf(ChannelsLast.PermutationToLast(rank), axis < 0 ? axis + rank : axis);
             return node with { Inputs = [.. sources.Select(s => s!.Inputs[0])], Attributes = node.Attributes.With("axis", moved) };
         }
+        if (node is { Domain: "", OpType: "MaxPool" }) return sources[0] is null ? null : node with { Inputs = [first.Inputs[0]], OpType = nameof(FloatMaxPool), Domain = OperatorSet.EngineDomain };
         if (node is { Domain: "", OpType: "Pad" }) return sources[0] is null ? null : PadLast(index, patch, node, first.Inputs[0], rank);
         if (node is { Domain: "", OpType: "Resize" } or { OpType: nameof(QuantizedResize) }) return sources[0] is null ? null : ResizeLast(index, patch, node, first.Inputs[0], rank);
         if (!(node.Domain.Length == 0 ? Binary.Contains(node.OpType) : node.OpType == nameof(QuantizedArithmetic))) return null;

@@ -40,7 +40,8 @@ internal sealed class PreparedModel
         graph = SimplifyMovement.Apply(graph, GraphInference.Infer(graph));
         graph = LookUpOneHot.Apply(graph, GraphInference.Infer(graph));
         graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
-        graph = NormalizeInPlace.Apply(FoldNormalization.Apply(SwapSqueeze.Apply(FoldPad.Apply(graph))));
+        graph = FoldNormalization.Apply(SwapSqueeze.Apply(FoldPad.Apply(graph)));
+        graph = NormalizeInPlace.Apply(graph, GraphInference.Infer(graph));
         GraphInference.Infer(graph);
         return new(graph);
     }

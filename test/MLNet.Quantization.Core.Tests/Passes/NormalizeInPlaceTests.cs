@@ -32,10 +32,43 @@ public sealed class NormalizeInPlaceTests
             Initializers = ImmutableDictionary<string, Tensor>.Empty.Add("s", Positive()).Add("b", OneNode.Floats(random, 7)).Add("m", OneNode.Floats(random, 7)).Add("v", Positive()),
             OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 17),
         };
-        var edited = NormalizeInPlace.Apply(graph);
+        var edited = NormalizeInPlace.Apply(graph, MLNet.Quantization.Ops.GraphInference.Infer(graph));
         Assert.AreEqual(matches, edited.Nodes.All(n => n.OpType is "Mul" or "Add"));
         float[] x = OneNode.Floats(random, dims).Span<float>().ToArray();
         CollectionAssert.AreEqual(Score(graph, dims, x), Score(edited, dims, x));
+    }
+
+    [TestMethod]
+    public void APoolBehindAConvolutionWhoseResultStaysFloatIsChannelsLast()
+    {
+        var random = new Random(4);
+        foreach (int[] pads in new[] { new[] { 0, 0, 0, 0 }, [1, 0, 1, 2] })
+        {
+            var graph = new ModelGraph
+            {
+                Inputs = [new("x", ElementType.Float, new(new Dimension("N"), 3, 13, 11))],
+                Outputs = [new("y", ElementType.Float, null)],
+                Nodes =
+                [
+                    Node.Create("conv", "Conv", ["x", "w"], ["c"]),
+                    Node.Create("relu", "Relu", ["c"], ["r"]),
+                    Node.Create("pool", "MaxPool", ["r"], ["y"]) with
+                    {
+                        Attributes = AttributeMap.Empty.With("kernel_shape", ImmutableArray.Create(3L, 3)).With("strides", ImmutableArray.Create(2L, 2)).With("pads", pads.Select(p => (long)p).ToImmutableArray()),
+                    },
+                ],
+                Initializers = ImmutableDictionary<string, Tensor>.Empty.Add("w", OneNode.Floats(random, 20, 3, 3, 3)),
+                OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 17),
+            };
+            var model = MLNet.Quantization.Pipeline.QuantizationRecipe.QuantizeDynamic(MLNet.Quantization.Pipeline.PreparedModel.Prepare(graph));
+            var lowered = LowerQuantized.Apply(model.Graph);
+            Assert.IsTrue(lowered.Nodes.Any(n => n.OpType == "FloatMaxPool"));
+            float[] x = OneNode.Floats(random, 2, 3, 13, 11).Span<float>().ToArray();
+            var before = LowerQuantized.Apply(MLNet.Quantization.Pipeline.QuantizationRecipe.QuantizeDynamic(MLNet.Quantization.Pipeline.PreparedModel.Prepare(
+                graph with { Nodes = graph.Nodes[..2], Outputs = [new("r", ElementType.Float, null)] })).Graph);
+            var pooled = before with { Nodes = before.Nodes.Add(graph.Nodes[2]), Outputs = graph.Outputs };
+            CollectionAssert.AreEqual(Score(pooled, [2, 3, 13, 11], x), Score(lowered, [2, 3, 13, 11], x));
+        }
     }
 
     private static int[] Score(ModelGraph graph, int[] dims, float[] x)
