@@ -20,7 +20,7 @@ internal sealed class MatMul : Operator
         return new MatMulStep(weights);
     }
 
-    private sealed class MatMulStep(FloatWeights? weights) : Step
+    private sealed unsafe class MatMulStep(FloatWeights? weights) : Step
     {
         public override bool ReadsAtRun(int input) => input == 0 || weights is null;
 
@@ -28,7 +28,7 @@ internal sealed class MatMul : Operator
         {
             if (weights is not null) return StepPlan.Empty;
             var stacks = new MatrixStacks(inputs[0]!.Dims, inputs[1]!.Dims);
-            return new(FloatGemm.WorkspaceBytes(stacks.K, stacks.N), stacks);
+            return new(LaneBytes(stacks) * (IsShared(stacks) ? WorkerPool.LaneCount : 1), stacks);
         }
 
         public override void Run(in StepContext context)
@@ -42,12 +42,37 @@ internal sealed class MatMul : Operator
             }
             var s = (MatrixStacks)context.State!;
             var b = context.Input<float>(1);
-            for (int i = 0; i < s.Count; i++)
+            if (!IsShared(s))
             {
-                var (fromA, fromB) = s.StartOf(i);
-                FloatGemm.MultiplyUnpacked(
-                    a.Slice(fromA, s.M * s.K), s.M, b.Slice(fromB, s.K * s.N), s.K, s.N, false, [], y.Slice(i * s.M * s.N, s.M * s.N), context.Workspace, context.MaxThreads);
+                for (int i = 0; i < s.Count; i++) Multiply(s, i, a, b, y, context.Workspace, context.MaxThreads);
+                return;
             }
+            fixed (float* pa = a, pb = b, py = y)
+            fixed (byte* work = context.Workspace)
+            {
+                var body = new Body(s, pa, a.Length, pb, b.Length, py, y.Length, work);
+                WorkerPool.Run(ref body, s.Count, context.MaxThreads);
+            }
+        }
+
+        /// <summary>Products for which waking another thread pays.</summary>
+        private const long SharedProducts = 1 << 20;
+
+        /// <summary>True where threads take whole products of a stack: one is too small for several.</summary>
+        private static bool IsShared(MatrixStacks s) => s.Count > 1 && (long)s.Count * s.M * s.K * s.N >= SharedProducts;
+
+        private static long LaneBytes(MatrixStacks s) => (FloatGemm.WorkspaceBytes(s.K, s.N) + 63) / 64 * 64;
+
+        private static void Multiply(MatrixStacks s, int i, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y, Span<byte> work, int maxThreads)
+        {
+            var (fromA, fromB) = s.StartOf(i);
+            FloatGemm.MultiplyUnpacked(a.Slice(fromA, s.M * s.K), s.M, b.Slice(fromB, s.K * s.N), s.K, s.N, false, [], y.Slice(i * s.M * s.N, s.M * s.N), work, maxThreads);
+        }
+
+        private readonly struct Body(MatrixStacks s, float* a, int aCount, float* b, int bCount, float* y, int yCount, byte* work) : IParallelBody
+        {
+            public void Run(int chunk, int lane) =>
+                Multiply(s, chunk, new(a, aCount), new(b, bCount), new(y, yCount), new(work + (lane * LaneBytes(s)), (int)LaneBytes(s)), maxThreads: 1);
         }
     }
 }

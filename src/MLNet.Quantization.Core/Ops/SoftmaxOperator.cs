@@ -30,11 +30,8 @@ internal abstract class SoftmaxOperator : Operator
     /// <param name="scratch">As many.</param>
     protected abstract void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch);
 
-    /// <summary>Rows of n elements, one behind the other.</summary>
-    protected virtual void AllRows(ReadOnlySpan<float> x, int n, Span<float> y, Span<float> scratch)
-    {
-        for (int at = 0; at < y.Length; at += n) Row(x.Slice(at, n), y.Slice(at, n), scratch);
-    }
+    /// <summary>Rows of n elements, one behind the other; false where they are to be taken one by one.</summary>
+    protected virtual bool AllRows(ReadOnlySpan<float> x, int n, Span<float> y, int maxThreads) => false;
 
     /// <param name="Length">Elements of a row.</param>
     /// <param name="Stride">From one element to the next.</param>
@@ -62,7 +59,8 @@ internal abstract class SoftmaxOperator : Operator
             Span<float> row = work[..rows.Length], scratch = work.Slice(rows.Length, rows.Length);
             if (rows.Stride == 1)
             {
-                op.AllRows(x, rows.Length, y, scratch);
+                if (op.AllRows(x, rows.Length, y, context.MaxThreads)) return;
+                for (int at = 0; at < y.Length; at += rows.Length) op.Row(x.Slice(at, rows.Length), y.Slice(at, rows.Length), scratch);
                 return;
             }
             for (int block = 0; block < y.Length; block += rows.Length * rows.Stride)
@@ -83,7 +81,28 @@ internal sealed class Softmax : SoftmaxOperator
 
     protected override void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch) => FloatReductions.Softmax(x, y);
 
-    protected override void AllRows(ReadOnlySpan<float> x, int n, Span<float> y, Span<float> scratch) => FloatReductions.SoftmaxRows(x, n, y);
+    protected override unsafe bool AllRows(ReadOnlySpan<float> x, int n, Span<float> y, int maxThreads)
+    {
+        fixed (float* px = x, py = y)
+        {
+            int rows = x.Length / n, chunkRows = Math.Max(1, ChunkValues / n);
+            var body = new Body(px, rows, n, py, chunkRows);
+            WorkerPool.Run(ref body, (rows + chunkRows - 1) / chunkRows, maxThreads);
+        }
+        return true;
+    }
+
+    /// <summary>Values for which waking another thread pays.</summary>
+    private const int ChunkValues = 1 << 14;
+
+    private readonly unsafe struct Body(float* x, int rows, int n, float* y, int chunkRows) : IParallelBody
+    {
+        public void Run(int chunk, int lane)
+        {
+            int first = chunk * chunkRows, count = Math.Min(chunkRows, rows - first) * n;
+            FloatReductions.SoftmaxRows(new(x + ((long)first * n), count), n, new(y + ((long)first * n), count));
+        }
+    }
 }
 
 /// <summary>y = x - ln Σ e^x over a row.</summary>

@@ -8,7 +8,7 @@ internal sealed record ModelOptions
     public static IReadOnlyList<string> All { get; } =
     [
         "mnist_cntk_cnn", "kws_dscnn", "resnet8_cifar10", "squeezenet1_1_imagenet", "ultraface_rfb320", "ppocr_cls_mobilenetv3", "magika_v3_3", "mnist_mlp_256x2", "ad_autoencoder_mlp",
-        "hand_keypoint_mlp",
+        "hand_keypoint_mlp", "vit_ibp_3_3_8_cifar10", "structure_only_cct_opset20", "g2p_en_lstm", "silero_vad_16k", .. GeneratedModels.Names,
     ];
 
     public string Folder { get; private init; } = Path.Combine("..", "shared", "data", "models");
