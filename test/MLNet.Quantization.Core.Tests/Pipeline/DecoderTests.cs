@@ -62,7 +62,7 @@ public sealed class DecoderTests
     }
 
     [TestMethod]
-    public void TheSameBitsEverywhere()
+    public void ScoreHash()
     {
         var model = PreparedModel.Prepare(Decoder());
         ConvolutionalScoreHashTests.HashOf("decoder, float", o => Program.Compile(model.Graph, o), model, 5, [1, 5]);
