@@ -48,9 +48,10 @@ public class ProgramTests
         run.Input<float>(0).Fill(1);
         run.Execute();
         float first = run.Output<float>(0)[3];
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 100; i++) run.Execute();
-        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.AreEqual(0, AllocatedBytes.Of(() =>
+        {
+            for (int i = 0; i < 100; i++) run.Execute();
+        }));
         Assert.AreEqual(first, run.Output<float>(0)[3]);
     }
 

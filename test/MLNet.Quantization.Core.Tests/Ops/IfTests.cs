@@ -109,9 +109,10 @@ public sealed class IfTests
         x.CopyTo(run.Input<float>(1));
         run.Execute();
         float[] result = run.Output<float>(0).ToArray();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 50; i++) run.Execute();
-        Assert.AreEqual(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.AreEqual(0, AllocatedBytes.Of(() =>
+        {
+            for (int i = 0; i < 50; i++) run.Execute();
+        }));
         return result;
     }
 

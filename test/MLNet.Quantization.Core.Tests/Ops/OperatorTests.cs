@@ -160,17 +160,12 @@ public sealed class OperatorTests
         CollectionAssert.AreEqual(new float[] { 11, 22, 13, 24 }, Score(true));
         CollectionAssert.AreEqual(new float[] { 9, 18, 7, 16 }, Score(false));
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        using (var run = program.Rent([[], [2, 2]])) before = Measure(run);
-        Assert.AreEqual(0, before);
-
-        static long Measure(ProgramRun run)
+        using var again = program.Rent([[], [2, 2]]);
+        again.Execute();
+        Assert.AreEqual(0, AllocatedBytes.Of(() =>
         {
-            run.Execute();
-            long start = GC.GetAllocatedBytesForCurrentThread();
-            for (int i = 0; i < 100; i++) run.Execute();
-            return GC.GetAllocatedBytesForCurrentThread() - start;
-        }
+            for (int i = 0; i < 100; i++) again.Execute();
+        }));
     }
 
     [TestMethod]
