@@ -2,64 +2,84 @@ using System.Numerics;
 
 namespace MLNet.Quantization.Ops;
 
-// The gradient: with G = ∂L/∂Y, ∂L/∂A' = alpha · G · B'ᵀ, ∂L/∂B' = alpha · A'ᵀ · G, and ∂L/∂C = beta · G summed over what was broadcast.
+// With G = ∂L/∂Y: ∂L/∂A' = alpha · G · B'ᵀ, ∂L/∂B' = alpha · A'ᵀ · G, and ∂L/∂C = beta · G summed over what was broadcast.
 internal sealed partial class Gemm : IDifferentiable
 {
-    public void Forward<T>(OpContext node, ReadOnlySpan<Values<T>?> inputs, Values<T> output) where T : unmanaged, IFloatingPointIeee754<T>
+    public ReadOnlySpan<int> LearnedInputs => [1, 2];
+
+    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
-        var f = new Form(node, inputs[0]!.Dims, output.Dims, inputs.Length > 2 ? inputs[2]?.Dims : null);
-        T alpha = T.CreateChecked(f.Alpha), beta = T.CreateChecked(f.Beta);
-        for (int i = 0; i < f.M; i++)
-            for (int j = 0; j < f.N; j++)
-            {
-                T sum = T.Zero;
-                for (int l = 0; l < f.K; l++) sum += inputs[0]!.Data[f.A(i, l)] * inputs[1]!.Data[f.B(l, j)];
-                output.Data[(i * f.N) + j] = (alpha * sum) + (f.HasC ? beta * inputs[2]!.Data[f.C(i, j)] : T.Zero);
-            }
+        var f = new Form<T>(node);
+        var y = node.Output().Data.AsSpan();
+        Products.Multiply<T>(node.Input(0).Data, f.TransA, node.Input(1).Data, f.TransB, f.M, f.K, f.N, y, add: false, node.Memory);
+        if (f.Alpha != T.One)
+            for (int i = 0; i < y.Length; i++) y[i] *= f.Alpha;
+        if (!node.Has(2)) return;
+        ReadOnlySpan<T> c = node.Input(2).Data;
+        for (int row = 0; row < f.M; row++)
+        {
+            var sums = y.Slice(row * f.N, f.N);
+            if (f.CColumns == 1) AddToAll(sums, f.Beta * c[f.CRow(row)]);
+            else Vectors.AddScaled(c.Slice(f.CRow(row), f.N), f.Beta, sums);
+        }
     }
 
-    public void Backward<T>(OpContext node, ReadOnlySpan<Values<T>?> inputs, Values<T> outputGradient, ReadOnlySpan<Values<T>?> inputGradients)
-        where T : unmanaged, IFloatingPointIeee754<T>
+    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
-        var f = new Form(node, inputs[0]!.Dims, outputGradient.Dims, inputs.Length > 2 ? inputs[2]?.Dims : null);
-        T alpha = T.CreateChecked(f.Alpha), beta = T.CreateChecked(f.Beta);
-        for (int i = 0; i < f.M; i++)
-            for (int j = 0; j < f.N; j++)
+        var f = new Form<T>(node);
+        ReadOnlySpan<T> a = node.Input(0).Data, b = node.Input(1).Data, g = node.OutputGradient().Data;
+        if (node.InputGradient(2) is { } c)
+            for (int row = 0; row < f.M; row++)
             {
-                T g = outputGradient.Data[(i * f.N) + j];
-                for (int l = 0; l < f.K; l++)
-                {
-                    if (inputGradients[0] is { } a) a.Data[f.A(i, l)] += alpha * g * inputs[1]!.Data[f.B(l, j)];
-                    if (inputGradients[1] is { } b) b.Data[f.B(l, j)] += alpha * g * inputs[0]!.Data[f.A(i, l)];
-                }
-                if (f.HasC && inputGradients[2] is { } c) c.Data[f.C(i, j)] += beta * g;
+                var part = g.Slice(row * f.N, f.N);
+                if (f.CColumns == 1) c.Data[f.CRow(row)] += f.Beta * Vectors.Sum(part);
+                else Vectors.AddScaled(part, f.Beta, c.Data.AsSpan(f.CRow(row), f.N));
             }
+        if (f.Alpha != T.One)
+        {
+            var scaled = node.Scratch(0, g.Length);
+            scaled.Clear();
+            Vectors.AddScaled(g, f.Alpha, scaled);
+            g = scaled;
+        }
+        if (node.InputGradient(0) is { } da)
+        {
+            if (f.TransA) Products.Multiply(b, f.TransB, g, true, f.K, f.N, f.M, da.Data, add: true, node.Memory);
+            else Products.Multiply(g, false, b, !f.TransB, f.M, f.N, f.K, da.Data, add: true, node.Memory);
+        }
+        if (node.InputGradient(1) is not { } db) return;
+        if (f.TransB) Products.Multiply(g, true, a, f.TransA, f.N, f.M, f.K, db.Data, add: true, node.Memory);
+        else Products.Multiply(a, !f.TransA, g, false, f.K, f.M, f.N, db.Data, add: true, node.Memory);
     }
 
-    /// <summary>The node's attributes, and where an element of each operand stands.</summary>
-    private sealed class Form(OpContext node, int[] a, int[] y, int[]? c)
+    private static void AddToAll<T>(Span<T> values, T shift) where T : unmanaged, IFloatingPointIeee754<T>
     {
-        private readonly bool _transA = node.Attribute("transA", 0L) != 0;
-        private readonly bool _transB = node.Attribute("transB", 0L) != 0;
-        private readonly int _cRow = c is [.., > 1, var width] ? width : 0;
-        private readonly int _cColumn = c is [.., > 1] ? 1 : 0;
+        for (int i = 0; i < values.Length; i++) values[i] += shift;
+    }
 
-        public float Alpha { get; } = node.Attribute("alpha", 1f);
+    /// <summary>The node's attributes and extents.</summary>
+    private readonly struct Form<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        private readonly int[]? _c = node.Has(2) ? node.Input(2).Dims : null;
 
-        public float Beta { get; } = node.Attribute("beta", 1f);
+        public bool TransA { get; } = node.Context.Attribute("transA", 0L) != 0;
 
-        public int M => y[0];
+        public bool TransB { get; } = node.Context.Attribute("transB", 0L) != 0;
 
-        public int N => y[1];
+        public T Alpha { get; } = T.CreateChecked(node.Context.Attribute("alpha", 1f));
 
-        public int K => a[_transA ? 0 : 1];
+        public T Beta { get; } = T.CreateChecked(node.Context.Attribute("beta", 1f));
 
-        public bool HasC => c is not null;
+        public int M { get; } = node.Output().Dims[0];
 
-        public int A(int row, int l) => _transA ? (l * M) + row : (row * K) + l;
+        public int N { get; } = node.Output().Dims[1];
 
-        public int B(int l, int column) => _transB ? (column * K) + l : (l * N) + column;
+        public int K => node.Input(0).Dims[TransA ? 0 : 1];
 
-        public int C(int row, int column) => (row * _cRow) + (column * _cColumn);
+        /// <summary>N, or 1 where one number serves all columns.</summary>
+        public int CColumns => _c is [.., var last] ? last : 1;
+
+        /// <summary>Where the part of C for a row starts.</summary>
+        public int CRow(int row) => _c is [> 1, _] ? row * CColumns : 0;
     }
 }
