@@ -1,16 +1,17 @@
 namespace MLNet.Quantization.Numerics;
 
-/// <summary>Symmetric s8 codes in [-127, 127] of a weight matrix, whose columns of outputs are its channels.</summary>
+/// <summary>Symmetric s8 codes of a weight matrix, whose columns of outputs are its channels.</summary>
 internal static class WeightQuantizer
 {
-    /// <summary>The scale of each channel, or one for all: the greatest magnitude over 127.</summary>
+    /// <summary>The scale of each channel, or one for all: the greatest magnitude over the codes on each side of 0, 127 with 8 bits.</summary>
     /// <param name="weights">[n, k] where <paramref name="transposed"/>, else [k, n]; finite.</param>
     /// <param name="n">Channels.</param>
     /// <param name="transposed">True where the weights of one channel lie together.</param>
     /// <param name="granularity">n scales or 1.</param>
+    /// <param name="grid">Of the codes.</param>
     /// <param name="floored">How many scales were below <see cref="AffineRange.LeastScale"/>.</param>
     /// <exception cref="ArgumentException">A weight is NaN or infinite.</exception>
-    public static float[] Scales(ReadOnlySpan<float> weights, int n, bool transposed, WeightGranularity granularity, out int floored)
+    public static float[] Scales(ReadOnlySpan<float> weights, int n, bool transposed, WeightGranularity granularity, CodeGrid grid, out int floored)
     {
         var greatest = new float[n];
         int k = n == 0 ? 0 : weights.Length / n;
@@ -25,7 +26,7 @@ internal static class WeightQuantizer
         floored = 0;
         for (int c = 0; c < scales.Length; c++)
         {
-            scales[c] = AffineRange.ScaleOf(greatest[c] / (double)CodeGrid.Int8Narrow.HalfSteps, out var adjustment);
+            scales[c] = AffineRange.ScaleOf(greatest[c] / (double)grid.HalfSteps, out var adjustment);
             if (adjustment == RangeAdjustment.Floored) floored++;
         }
         return scales;
@@ -36,12 +37,13 @@ internal static class WeightQuantizer
     /// <param name="n">Channels.</param>
     /// <param name="transposed">True where the weights of one channel lie together.</param>
     /// <param name="scales">n or 1.</param>
-    public static sbyte[] Codes(ReadOnlySpan<float> weights, int n, bool transposed, ReadOnlySpan<float> scales)
+    /// <param name="grid">Of the codes.</param>
+    public static sbyte[] Codes(ReadOnlySpan<float> weights, int n, bool transposed, ReadOnlySpan<float> scales, CodeGrid grid)
     {
         var codes = new sbyte[weights.Length];
         int k = n == 0 ? 0 : weights.Length / n;
         for (int i = 0; i < codes.Length; i++)
-            codes[i] = (sbyte)Quantizer.Code(weights[i], new(ScaleAt(scales, i, k, n, transposed), 0), CodeGrid.Int8Narrow);
+            codes[i] = (sbyte)Quantizer.Code(weights[i], new(ScaleAt(scales, i, k, n, transposed), 0), grid);
         return codes;
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Numerics;
 using MLNet.Quantization.Ops;
 
 namespace MLNet.Quantization.Passes;
@@ -71,6 +72,9 @@ internal sealed class CodeRegions
 
     /// <summary>The other values to quantize that have the scale of this one, itself among them.</summary>
     public IEnumerable<string> GroupOf(string value) => Values.Where(v => _groups[v] == _groups[value]);
+
+    /// <summary>The u8 codes of a value: so many bits where it follows from layers; what comes from outside has 8.</summary>
+    public CodeGrid GridOf(string value, int bits) => bits == 8 || !_following.Contains(value) ? CodeGrid.UInt8 : new(0, (1 << bits) - 1);
 
     /// <summary>
     /// False where a bound lies right behind what makes the value, which then clamps its codes, and between functions that become one table.

@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Passes;
 /// Puts the tables of embeddings behind DequantizeLinear, s8 and symmetric, with a scale for each row whatever the granularity of other
 /// weights: rows of rare tokens are small. A table that several nodes read is made once.
 /// </summary>
-internal sealed class PlaceEmbeddings(ModelGraph graph, GraphPatch patch)
+internal sealed class PlaceEmbeddings(ModelGraph graph, GraphPatch patch, ScaleSource scales)
 {
     private readonly Dictionary<string, (WeightCodes Codes, string Real, string Owner)> _tables = new(StringComparer.Ordinal);
 
@@ -44,7 +44,7 @@ internal sealed class PlaceEmbeddings(ModelGraph graph, GraphPatch patch)
         var table = graph.Initializers[layer.TableName];
         float[] real = table.Span<float>().ToArray();
         Quantizers.CheckFinite(layer.Node, layer.TableName, real);
-        var codes = WeightCodes.Quantize(real, table.Dims[1], table.Dims[0], true, WeightGranularity.PerChannel, [], null);
+        var codes = scales.Weights(layer.Node.DisplayName, 0, real, table.Dims[1], table.Dims[0], true, WeightGranularity.PerChannel, [], null);
         return (codes, Quantizers.Dequantize(patch, $"{layer.Node.DisplayName}_table", Tensor.Create(codes.Codes, table.Dims), codes.Scales, 0), layer.Node.DisplayName);
     }
 }

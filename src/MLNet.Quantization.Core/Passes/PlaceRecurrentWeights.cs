@@ -12,9 +12,10 @@ internal static class PlaceRecurrentWeights
     /// <param name="patch">What is changed.</param>
     /// <param name="layer">The layer.</param>
     /// <param name="activation">The value that it is to read.</param>
+    /// <param name="scales">What codes mean.</param>
     /// <param name="granularity">Of weight scales.</param>
     /// <returns>The codes of W and R.</returns>
-    public static WeightCodes[] Apply(ModelGraph graph, GraphPatch patch, RecurrentLayer layer, string activation, WeightGranularity granularity)
+    public static WeightCodes[] Apply(ModelGraph graph, GraphPatch patch, RecurrentLayer layer, string activation, ScaleSource scales, WeightGranularity granularity)
     {
         var inputs = layer.Node.Inputs.ToArray();
         inputs[0] = activation;
@@ -26,7 +27,7 @@ internal static class PlaceRecurrentWeights
             float[] real = weights.Span<float>().ToArray();
             Quantizers.CheckFinite(layer.Node, name, real);
             int k = weights.Dims[2], rows = weights.Count / k;
-            all[i] = WeightCodes.Quantize(real, k, rows, true, granularity, [], null);
+            all[i] = scales.Weights(layer.Node.DisplayName, i, real, k, rows, true, granularity, [], null);
             string matrix = Quantizers.Dequantize(patch, stem, Tensor.Create(all[i].Codes, rows, k), all[i].Scales, 0), shape = patch.NewName($"{stem}_shape");
             inputs[i + 1] = patch.NewName($"{stem}_dequantized");
             patch.SetInitializer(shape, Tensor.Create(Array.ConvertAll(weights.Dims, d => (long)d), 3));

@@ -9,17 +9,27 @@ internal static class Quantizers
     /// <summary>The dequantized form of <paramref name="name"/>, made once for all its readers.</summary>
     /// <param name="patch">What is changed.</param>
     /// <param name="name">A float value.</param>
-    /// <param name="p">Scale and zero point of its u8 codes.</param>
+    /// <param name="choice">Scale, zero point and grid of its u8 codes; a grid of fewer than 8 bits is kept by a Clip before them.</param>
     /// <param name="placed">What was made so far, by value.</param>
-    public static string Activation(GraphPatch patch, string name, AffineParameters p, Dictionary<string, string> placed)
+    public static string Activation(GraphPatch patch, string name, ActivationChoice choice, Dictionary<string, string> placed)
     {
         if (placed.TryGetValue(name, out string? made)) return made;
+        var p = choice.Parameters;
+        string source = choice.Grid == CodeGrid.UInt8 ? name : Bounded(patch, name, choice);
         string scale = patch.NewName($"{name}_scale"), zero = patch.NewName($"{name}_zero_point");
         string codes = patch.NewName($"{name}_quantized"), real = patch.NewName($"{name}_dequantized");
         patch.SetInitializer(scale, Tensor.Scalar(p.Scale)).SetInitializer(zero, Tensor.Scalar((byte)p.ZeroPoint));
-        patch.Add(Node.Create(patch.NewName($"{name}_QuantizeLinear"), "QuantizeLinear", [name, scale, zero], [codes]));
+        patch.Add(Node.Create(patch.NewName($"{name}_QuantizeLinear"), "QuantizeLinear", [source, scale, zero], [codes]));
         patch.Add(Node.Create(patch.NewName($"{name}_DequantizeLinear"), "DequantizeLinear", [codes, scale, zero], [real]));
         return placed[name] = real;
+    }
+
+    private static string Bounded(GraphPatch patch, string name, ActivationChoice choice)
+    {
+        string low = patch.NewName($"{name}_lowest"), high = patch.NewName($"{name}_highest"), bounded = patch.NewName($"{name}_bounded");
+        patch.SetInitializer(low, Tensor.Scalar(Quantizer.Value(choice.Grid.Min, choice.Parameters))).SetInitializer(high, Tensor.Scalar(Quantizer.Value(choice.Grid.Max, choice.Parameters)));
+        patch.Add(Node.Create(patch.NewName($"{name}_Clip"), "Clip", [name, low, high], [bounded]));
+        return bounded;
     }
 
     /// <summary>The float form of constant codes.</summary>

@@ -2,7 +2,7 @@ using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Passes;
 
-/// <summary>Symmetric s8 codes of a weight matrix in [-127, 127], the scales, the int32 bias that goes with them, and what it cost.</summary>
+/// <summary>Symmetric s8 codes of a weight matrix, in [-127, 127] unless asked otherwise, the scales, the int32 bias that goes with them, and what it cost.</summary>
 internal sealed class WeightCodes
 {
     /// <summary>Most that an activation code can lie from its zero point.</summary>
@@ -33,10 +33,15 @@ internal sealed class WeightCodes
     /// <param name="granularity">One scale or n.</param>
     /// <param name="bias">n, or empty.</param>
     /// <param name="activationScale">Sa, or null for dynamic activations: the bias then stays float.</param>
+    /// <param name="grid">Of the codes; null: [-127, 127].</param>
+    /// <param name="given">One scale or n that were chosen before; null: from the greatest weights.</param>
     public static WeightCodes Quantize(
-        ReadOnlySpan<float> weights, int k, int n, bool transposed, WeightGranularity granularity, ReadOnlySpan<float> bias, float? activationScale)
+        ReadOnlySpan<float> weights, int k, int n, bool transposed, WeightGranularity granularity, ReadOnlySpan<float> bias, float? activationScale,
+        CodeGrid? grid = null, float[]? given = null)
     {
-        var scales = WeightQuantizer.Scales(weights, n, transposed, granularity, out int floored);
+        var codeGrid = grid ?? CodeGrid.Int8Narrow;
+        int floored = 0;
+        float[] scales = given is null ? WeightQuantizer.Scales(weights, n, transposed, granularity, codeGrid, out floored) : [.. given];
         int enlarged = 0;
         if (activationScale is { } sa)
             for (int j = 0; j < bias.Length; j++)
@@ -48,7 +53,7 @@ internal sealed class WeightCodes
                 enlarged++;
             }
 
-        var codes = WeightQuantizer.Codes(weights, n, transposed, scales);
+        var codes = WeightQuantizer.Codes(weights, n, transposed, scales, codeGrid);
         return new()
         {
             Codes = codes,

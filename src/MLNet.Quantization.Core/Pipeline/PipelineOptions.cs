@@ -40,6 +40,12 @@ internal sealed record WeightOptions
 
     public WeightGranularity Granularity { get; init; } = WeightGranularity.PerChannel;
 
+    /// <summary>Bits of a weight: 2 to 8. Codes are stored in bytes.</summary>
+    public int WeightBits { get; init; } = 8;
+
+    /// <summary>Bits of a calibrated activation that a layer makes: 2 to 8. The model's inputs have 8.</summary>
+    public int ActivationBits { get; init; } = 8;
+
     /// <summary>Nodes that stay float, by <see cref="Graph.Node.DisplayName"/>.</summary>
     public IReadOnlyCollection<string> ExcludedNodes { get; init; } = [];
 }

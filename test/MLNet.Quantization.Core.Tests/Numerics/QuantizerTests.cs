@@ -101,17 +101,17 @@ public sealed class QuantizerTests
     {
         // Channels (1, -2), (0, 0), (4, 0.5).
         float[] weights = transposed ? [1, -2, 0, 0, 4, 0.5f] : [1, 0, 4, -2, 0, 0.5f];
-        var scales = WeightQuantizer.Scales(weights, 3, transposed, WeightGranularity.PerChannel, out int floored);
+        var scales = WeightQuantizer.Scales(weights, 3, transposed, WeightGranularity.PerChannel, CodeGrid.Int8Narrow, out int floored);
         CollectionAssert.AreEqual(new[] { 2f / 127, 1f, 4f / 127 }, scales);
         Assert.AreEqual(0, floored);
-        var codes = WeightQuantizer.Codes(weights, 3, transposed, scales);
+        var codes = WeightQuantizer.Codes(weights, 3, transposed, scales, CodeGrid.Int8Narrow);
         sbyte[] expected = transposed ? [64, -127, 0, 0, 127, 16] : [64, 0, 127, -127, 0, 16];
         CollectionAssert.AreEqual(expected, codes);
-        CollectionAssert.AreEqual(new[] { 4f / 127 }, WeightQuantizer.Scales(weights, 3, transposed, WeightGranularity.PerTensor, out _));
+        CollectionAssert.AreEqual(new[] { 4f / 127 }, WeightQuantizer.Scales(weights, 3, transposed, WeightGranularity.PerTensor, CodeGrid.Int8Narrow, out _));
         Assert.IsTrue(WeightQuantizer.SignalToNoise(weights, 3, transposed, scales, codes) is > 40 and < 80);
     }
 
     [TestMethod]
     public void WeightsThatAreNotFiniteAreRefused() =>
-        Assert.ThrowsExactly<ArgumentException>(() => WeightQuantizer.Scales([1, float.NaN], 2, false, WeightGranularity.PerChannel, out _));
+        Assert.ThrowsExactly<ArgumentException>(() => WeightQuantizer.Scales([1, float.NaN], 2, false, WeightGranularity.PerChannel, CodeGrid.Int8Narrow, out _));
 }

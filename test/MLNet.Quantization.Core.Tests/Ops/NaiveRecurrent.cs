@@ -37,8 +37,8 @@ internal sealed class NaiveRecurrent
     private static (sbyte[] Codes, float[] Scales) Quantized(Tensor weights)
     {
         int rows = weights.Dims[0] * weights.Dims[1];
-        var scales = WeightQuantizer.Scales(weights.Span<float>(), rows, true, WeightGranularity.PerChannel, out _);
-        return (WeightQuantizer.Codes(weights.Span<float>(), rows, true, scales), scales);
+        var scales = WeightQuantizer.Scales(weights.Span<float>(), rows, true, WeightGranularity.PerChannel, CodeGrid.Int8Narrow, out _);
+        return (WeightQuantizer.Codes(weights.Span<float>(), rows, true, scales, CodeGrid.Int8Narrow), scales);
     }
 
     private void Row(int d, int b)
