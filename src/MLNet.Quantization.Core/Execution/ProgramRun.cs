@@ -23,6 +23,7 @@ internal sealed unsafe class ProgramRun : ISubgraphRun
     private readonly SparseRows?[] _sparse;
     private readonly Tensor[]?[] _made;
     private ProgramRun? _next;
+    private Handover[] _handed = [];
 
     internal ProgramRun(ProgramPlan plan)
     {
@@ -119,27 +120,29 @@ internal sealed unsafe class ProgramRun : ISubgraphRun
         {
             _next?.Dispose();
             _next = plan.Rent();
+            _handed = [.. rest.Entries.Select(name => new Handover(MakerOf(name), IndexOf(name), Array.IndexOf(_inputs, IndexOf(name)), _next.IndexOf(name)))];
         }
-        foreach (string name in rest.Entries)
+        foreach (ref readonly var handed in _handed.AsSpan())
         {
-            var to = _next._values[_next.IndexOf(name)];
-            if (MadeBy(name) is { } tensor)
+            var to = _next._values[handed.To].Write<byte>();
+            if (handed.Made is var (step, output))
             {
-                tensor.Bytes.Span.CopyTo(to.Write<byte>());
+                _made[step]![output].Bytes.Span.CopyTo(to);
                 continue;
             }
-            int value = IndexOf(name), input = Array.IndexOf(_inputs, value);
-            if (input >= 0) _next.UseSparse(input, _sparse[input]);
-            if (_values[value].Sparse is null) _values[value].Read<byte>().CopyTo(to.Write<byte>());
+            if (handed.Input >= 0) _next.UseSparse(handed.Input, _sparse[handed.Input]);
+            if (_values[handed.Value].Sparse is null) _values[handed.Value].Read<byte>().CopyTo(to);
         }
         _next.Execute(tap, threads);
     }
 
     /// <summary>A value that an open step made in the last run; null for any other.</summary>
-    internal Tensor? MadeBy(string name)
+    internal Tensor? MadeBy(string name) => MakerOf(name) is var (step, output) ? _made[step]?[output] : null;
+
+    private (int Step, int Output)? MakerOf(string name)
     {
-        for (int i = 0; i < _made.Length; i++)
-            if (_made[i] is { } made && _plan.Steps[i].Node.Node.Outputs.IndexOf(name) is >= 0 and var output) return made[output];
+        for (int i = 0; i < _steps.Length; i++)
+            if (_steps[i].IsOpen && _plan.Steps[i].Node.Node.Outputs.IndexOf(name) is >= 0 and var output) return (i, output);
         return null;
     }
 
@@ -182,6 +185,13 @@ internal sealed unsafe class ProgramRun : ISubgraphRun
 
     /// <summary>A step with its place in the table of arguments.</summary>
     private readonly record struct BoundStep(Step Step, int Start, int InputCount, int OutputCount, object? State, bool IsOpen);
+
+    /// <summary>A value that the next plan takes over.</summary>
+    /// <param name="Made">The open step that made it, and its output; null where <paramref name="Value"/> of this plan holds it.</param>
+    /// <param name="Value">Of this plan, or -1.</param>
+    /// <param name="Input">The program's input that it is, or -1.</param>
+    /// <param name="To">The next plan's value.</param>
+    private readonly record struct Handover((int Step, int Output)? Made, int Value, int Input, int To);
 
     private readonly record struct WatchedValue(int Number, int Value, int AfterStep);
 }

@@ -15,10 +15,14 @@ internal abstract class BinaryOperator : Operator
         var b = context.Input(1);
         if (a.Type != b.Type) throw context.Malformed($"its inputs are {a.Type} and {b.Type}, expected one type");
         if (context.Node.Attributes.Contains("broadcast")) throw context.Unsupported("attribute 'broadcast' belongs to opsets before 7");
-        return [ShapeEntry.Combine(a, b, new(a.Type, ShapeRules.Broadcast(context, a.Shape, b.Shape)), (x, y) => Combine(context, a.Type, x, y))];
+        var op = For(context);
+        return [ShapeEntry.Combine(a, b, new(a.Type, ShapeRules.Broadcast(context, a.Shape, b.Shape)), (x, y) => op.Combine(context, a.Type, x, y))];
     }
 
-    public override Step Prepare(PrepareContext context) => new BinaryStep(this, context);
+    public override Step Prepare(PrepareContext context) => new BinaryStep(For(context), context);
+
+    /// <summary>The operator with what the node's attributes say, which are not read for each element.</summary>
+    protected virtual BinaryOperator For(OpContext context) => this;
 
     /// <summary>The integer form; wraps.</summary>
     protected abstract T Combine<T>(OpContext node, T x, T y) where T : IBinaryInteger<T>;

@@ -1,4 +1,6 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Ops;
@@ -34,7 +36,9 @@ internal sealed class Einsum : Operator
 
     public override Step Prepare(PrepareContext context) => new EinsumStep(context);
 
-    /// <summary>For each input the elements that one step along each axis of the loop is: first those of the result, then those summed over.</summary>
+    /// <param name="Extents">Of the axes of the loop: first those of the result, then those summed over.</param>
+    /// <param name="ResultAxes">How many of them are the result's.</param>
+    /// <param name="Strides">For each input the elements that one step along each axis is.</param>
     private sealed record Loops(int[] Extents, int ResultAxes, long[][] Strides);
 
     private sealed class EinsumStep(PrepareContext node) : Step, INumberStep
@@ -61,7 +65,13 @@ internal sealed class Einsum : Operator
                     strides[i][at] += own[axis];
                 }
             }
-            return new(0, new Loops(extents, equation.Output.Length, strides));
+            // The innermost axis that is summed over is a loop of its own: there is always one.
+            if (equation.Summed.Length == 0)
+            {
+                extents = [.. extents, 1];
+                strides = Array.ConvertAll(strides, s => (long[])[.. s, 0]);
+            }
+            return new(2L * sizeof(long) * inputs.Length, new Loops(extents, equation.Output.Length, strides));
         }
 
         public override void Run(in StepContext context)
@@ -72,33 +82,41 @@ internal sealed class Einsum : Operator
 
         public void Numbers<T>(in StepContext context) where T : unmanaged, INumber<T>, IMinMaxValue<T> => Sum<T>(context);
 
-        private static void Sum<T>(in StepContext context) where T : unmanaged, INumber<T>
+        private static unsafe void Sum<T>(in StepContext context) where T : unmanaged, INumber<T>
         {
-            var loops = (Loops)context.State!;
+            var (extents, resultAxes, strides) = (Loops)context.State!;
             var y = context.Output<T>(0);
-            int terms = 1;
-            for (int i = loops.ResultAxes; i < loops.Extents.Length; i++) terms *= loops.Extents[i];
+            int inputs = strides.Length, row = extents[^1], rows = 1;
+            var outer = extents.AsSpan()[resultAxes..^1];
+            foreach (int extent in outer) rows *= extent;
+            Span<nint> starts = MemoryMarshal.Cast<byte, nint>(context.Workspace)[..inputs], at = MemoryMarshal.Cast<byte, nint>(context.Workspace).Slice(inputs, inputs);
             for (int place = 0; place < y.Length; place++)
             {
+                // Values do not move during a run.
+                for (int i = 0; i < inputs; i++)
+                    starts[i] = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(context.Input<T>(i))) + (nint)(Offset(extents.AsSpan(0, resultAxes), strides[i], place) * sizeof(T));
                 T sum = T.Zero;
-                for (int term = 0; term < terms; term++)
+                for (int term = 0; term < rows; term++)
                 {
-                    T product = T.One;
-                    for (int i = 0; i < loops.Strides.Length; i++)
-                        product = unchecked(product * context.Input<T>(i)[(int)(Offset(loops, loops.Strides[i], 0, loops.ResultAxes, place) + Offset(loops, loops.Strides[i], loops.ResultAxes, loops.Extents.Length, term))]);
-                    sum = unchecked(sum + product);
+                    for (int i = 0; i < inputs; i++) at[i] = starts[i] + (nint)(Offset(outer, strides[i].AsSpan(resultAxes), term) * sizeof(T));
+                    for (int j = 0; j < row; j++)
+                    {
+                        T product = T.One;
+                        for (int i = 0; i < inputs; i++) product = unchecked(product * ((T*)at[i])[j * strides[i][^1]]);
+                        sum = unchecked(sum + product);
+                    }
                 }
                 y[place] = sum;
             }
         }
 
         /// <summary>Where a row-major number lies along some axes of the loop.</summary>
-        private static long Offset(Loops loops, long[] strides, int from, int to, int number)
+        private static long Offset(ReadOnlySpan<int> extents, ReadOnlySpan<long> strides, int number)
         {
             long at = 0;
-            for (int axis = to - 1; axis >= from; axis--)
+            for (int axis = extents.Length - 1; axis >= 0; axis--)
             {
-                (number, int coordinate) = Math.DivRem(number, loops.Extents[axis]);
+                (number, int coordinate) = Math.DivRem(number, extents[axis]);
                 at += coordinate * strides[axis];
             }
             return at;

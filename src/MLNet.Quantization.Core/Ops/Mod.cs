@@ -6,7 +6,8 @@ namespace MLNet.Quantization.Ops;
 /// What is left of x after division by y, broadcast as NumPy does: with y's sign, of integers; with x's sign where <c>fmod</c> is 1, of
 /// integers and float32, whose remainder is exact.
 /// </summary>
-internal sealed class Mod : BinaryOperator
+/// <param name="keepsSign">By a node's <c>fmod</c>.</param>
+internal sealed class Mod(bool keepsSign = false) : BinaryOperator
 {
     public override string OpType => "Mod";
 
@@ -15,13 +16,15 @@ internal sealed class Mod : BinaryOperator
     public override ValueFact[] Infer(OpContext context) =>
         context.Input(0).Type == ElementType.Float && !KeepsSign(context) ? throw context.Malformed("fmod is 0 for Float, expected 1") : base.Infer(context);
 
+    protected override BinaryOperator For(OpContext context) => new Mod(KeepsSign(context));
+
     protected override T Combine<T>(OpContext node, T x, T y)
     {
         if (T.IsZero(y)) throw node.Malformed("an integer is divided by 0");
         // The least integer by -1 has a remainder, but no quotient that the processor could give with it.
         if (T.IsNegative(y) && y + T.One == T.Zero) return T.Zero;
         T rest = x % y;
-        return !KeepsSign(node) && !T.IsZero(rest) && T.IsNegative(rest) != T.IsNegative(y) ? rest + y : rest;
+        return !keepsSign && !T.IsZero(rest) && T.IsNegative(rest) != T.IsNegative(y) ? rest + y : rest;
     }
 
     // A shape that divides by 0 is an error of the run that computes it.
