@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>The element-wise sum of two tensors, with broadcasting.</summary>
-internal sealed class Add : ArithmeticOperator<AddFunction>
+internal sealed partial class Add : ArithmeticOperator<AddFunction>
 {
     public override string OpType => "Add";
 

@@ -3,7 +3,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>The mean of each window of x [N, C, ...], float32; elements of the padding count where count_include_pad is set.</summary>
-internal sealed class AveragePool : Operator
+internal sealed partial class AveragePool : Operator
 {
     public override string OpType => "AveragePool";
 

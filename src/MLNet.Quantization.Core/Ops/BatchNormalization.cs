@@ -7,7 +7,7 @@ namespace MLNet.Quantization.Ops;
 /// y = (x - mean) / √(variance + epsilon) · scale + bias by channel, in the form for inference: x [N, C, ...] and the four [C], float32.
 /// Computed as x · s + t with s = scale / √(variance + epsilon), t = bias - mean · s, each step rounded.
 /// </summary>
-internal sealed class BatchNormalization : Operator
+internal sealed partial class BatchNormalization : Operator
 {
     public override string OpType => "BatchNormalization";
 

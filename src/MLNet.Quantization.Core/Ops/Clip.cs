@@ -8,7 +8,7 @@ namespace MLNet.Quantization.Ops;
 /// y = min(max(x, low), high), element-wise; either bound may be missing. Bounds are attributes before opset 11 and scalar inputs after.
 /// float32, and the integer types.
 /// </summary>
-internal sealed class Clip : Operator
+internal sealed partial class Clip : Operator
 {
     public override string OpType => "Clip";
 

@@ -3,7 +3,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>Tensors of one type joined along <c>axis</c>; all other extents are the same.</summary>
-internal sealed class Concat : Operator
+internal sealed partial class Concat : Operator
 {
     public override string OpType => "Concat";
 

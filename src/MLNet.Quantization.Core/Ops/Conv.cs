@@ -7,7 +7,7 @@ namespace MLNet.Quantization.Ops;
 /// Convolution over one to three spatial axes: x [N, C, ...], w [F, C / group, ...], optional bias [F]; y [N, F, ...]. Each element of y
 /// is one chain of fused multiply-adds, channels before taps, then the bias. float32.
 /// </summary>
-internal sealed class Conv : Operator
+internal sealed partial class Conv : Operator
 {
     public override string OpType => "Conv";
 

@@ -4,7 +4,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>The element-wise quotient of two tensors, with broadcasting; integers drop the fraction.</summary>
-internal sealed class Div : ArithmeticOperator<DivideFunction>
+internal sealed partial class Div : ArithmeticOperator<DivideFunction>
 {
     public override string OpType => "Div";
 

@@ -3,7 +3,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>x as a matrix: the axes before <c>axis</c> (default 1) are the rows, those from it on the columns.</summary>
-internal sealed class Flatten : Operator
+internal sealed partial class Flatten : Operator
 {
     public override string OpType => "Flatten";
 

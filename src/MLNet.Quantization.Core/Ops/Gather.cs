@@ -4,7 +4,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>Entries of x along <c>axis</c> (default 0) by index; negative indices count from the end.</summary>
-internal sealed class Gather : Operator
+internal sealed partial class Gather : Operator
 {
     public override string OpType => "Gather";
 

@@ -19,7 +19,7 @@ internal sealed partial class Gemm : IDifferentiable
         for (int row = 0; row < f.M; row++)
         {
             var sums = y.Slice(row * f.N, f.N);
-            if (f.CColumns == 1) AddToAll(sums, f.Beta * c[f.CRow(row)]);
+            if (f.CColumns == 1) Vectors.AddTo(f.Beta * c[f.CRow(row)], sums);
             else Vectors.AddScaled(c.Slice(f.CRow(row), f.N), f.Beta, sums);
         }
     }
@@ -50,11 +50,6 @@ internal sealed partial class Gemm : IDifferentiable
         if (node.InputGradient(1) is not { } db) return;
         if (f.TransB) Products.Multiply(g, true, a, f.TransA, f.N, f.M, f.K, db.Data, add: true, node.Memory);
         else Products.Multiply(a, !f.TransA, g, false, f.K, f.M, f.N, db.Data, add: true, node.Memory);
-    }
-
-    private static void AddToAll<T>(Span<T> values, T shift) where T : unmanaged, IFloatingPointIeee754<T>
-    {
-        for (int i = 0; i < values.Length; i++) values[i] += shift;
     }
 
     /// <summary>The node's attributes and extents.</summary>

@@ -40,7 +40,7 @@ internal abstract class GlobalPool : Operator
 }
 
 /// <summary>The mean.</summary>
-internal sealed class GlobalAveragePool : GlobalPool
+internal sealed partial class GlobalAveragePool : GlobalPool
 {
     public override string OpType => "GlobalAveragePool";
 

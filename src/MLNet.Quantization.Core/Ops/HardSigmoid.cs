@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = max(0, min(1, <c>alpha</c> · x + <c>beta</c>)), by default 0.2 and 0.5. Any shape, element-wise, float32.</summary>
-internal sealed class HardSigmoid : MapOperator<HardSigmoidFunction>
+internal sealed partial class HardSigmoid : MapOperator<HardSigmoidFunction>
 {
     public override string OpType => "HardSigmoid";
 

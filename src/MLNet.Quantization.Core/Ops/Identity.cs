@@ -1,7 +1,7 @@
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = x. Any type and shape; the output is the input's memory.</summary>
-internal sealed class Identity : Operator
+internal sealed partial class Identity : Operator
 {
     public override string OpType => "Identity";
 

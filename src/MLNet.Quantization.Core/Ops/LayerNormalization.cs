@@ -7,7 +7,7 @@ namespace MLNet.Quantization.Ops;
 /// y = (x - mean) / √(variance + epsilon) · scale + bias over all axes from <c>axis</c> on, float32. Scale and, where given, bias have the
 /// extents of these axes, or one number. Outputs 1 and 2, mean and 1 / √..., have extents of 1 there.
 /// </summary>
-internal sealed class LayerNormalization : Operator
+internal sealed partial class LayerNormalization : Operator
 {
     public override string OpType => "LayerNormalization";
 

@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = x where x is 0 or more, else <c>alpha</c> · x (default 0.01). Any shape, element-wise, float32.</summary>
-internal sealed class LeakyRelu : MapOperator<LeakyReluFunction>
+internal sealed partial class LeakyRelu : MapOperator<LeakyReluFunction>
 {
     public override string OpType => "LeakyRelu";
 

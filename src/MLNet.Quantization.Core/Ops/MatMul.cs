@@ -4,7 +4,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>A product of stacks of matrices, as NumPy's matmul: leading axes broadcast, a vector is a row on the left and a column on the right. float32.</summary>
-internal sealed class MatMul : Operator
+internal sealed partial class MatMul : Operator
 {
     public override string OpType => "MatMul";
 

@@ -4,7 +4,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>The greatest element of each window, of x [N, C, ...] float32, uint8 or int8. The optional second output (indices) is not supported.</summary>
-internal sealed class MaxPool : Operator
+internal sealed partial class MaxPool : Operator
 {
     public override string OpType => "MaxPool";
 

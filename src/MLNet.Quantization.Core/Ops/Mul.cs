@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>The element-wise product of two tensors, with broadcasting.</summary>
-internal sealed class Mul : ArithmeticOperator<MultiplyFunction>
+internal sealed partial class Mul : ArithmeticOperator<MultiplyFunction>
 {
     public override string OpType => "Mul";
 

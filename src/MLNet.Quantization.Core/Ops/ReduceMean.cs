@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>The mean; of integers without its fraction, and 0 of nothing.</summary>
-internal sealed class ReduceMean : Reduction
+internal sealed partial class ReduceMean : Reduction
 {
     public override string OpType => "ReduceMean";
 

@@ -48,7 +48,7 @@ internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
     /// <summary>True where the float form wants memory.</summary>
     protected virtual bool NeedsScratch => false;
 
-    private HashSet<int> ReducedAxes(OpContext context, int rank)
+    protected HashSet<int> ReducedAxes(OpContext context, int rank)
     {
         var axes = ShapeRules.Axes(context, "axes", 1, axesAreInputFrom);
         if (axes is { Length: > 0 }) return [.. axes.Select(a => context.Axis(a, rank))];

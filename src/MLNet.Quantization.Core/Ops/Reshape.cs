@@ -4,7 +4,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>x under another shape of as many elements: 0 keeps an extent (unless <c>allowzero</c>), one -1 takes what is left.</summary>
-internal sealed class Reshape : Operator
+internal sealed partial class Reshape : Operator
 {
     public override string OpType => "Reshape";
 

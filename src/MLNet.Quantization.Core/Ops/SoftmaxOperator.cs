@@ -17,7 +17,7 @@ internal abstract class SoftmaxOperator : Operator
         return [x with { Value = null }];
     }
 
-    private static int AxisOf(OpContext context, int rank)
+    protected static int AxisOf(OpContext context, int rank)
     {
         long axis = context.Attribute("axis", context.Opset < 13 ? 1L : -1L);
         return context.Opset < 13 && axis == rank ? rank : context.Axis(axis, rank);
@@ -75,7 +75,7 @@ internal abstract class SoftmaxOperator : Operator
 }
 
 /// <summary>y = e^x / Σ e^x over a row.</summary>
-internal sealed class Softmax : SoftmaxOperator
+internal sealed partial class Softmax : SoftmaxOperator
 {
     public override string OpType => "Softmax";
 

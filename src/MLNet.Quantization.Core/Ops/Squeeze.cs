@@ -1,7 +1,7 @@
 namespace MLNet.Quantization.Ops;
 
 /// <summary>Drops axes of extent 1: those named, or all.</summary>
-internal sealed class Squeeze : Operator
+internal sealed partial class Squeeze : Operator
 {
     public override string OpType => "Squeeze";
 

@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>The element-wise difference of two tensors, with broadcasting.</summary>
-internal sealed class Sub : ArithmeticOperator<SubtractFunction>
+internal sealed partial class Sub : ArithmeticOperator<SubtractFunction>
 {
     public override string OpType => "Sub";
 

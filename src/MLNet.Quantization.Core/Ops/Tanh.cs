@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = tanh x. Any shape, element-wise, float32.</summary>
-internal sealed class Tanh : MapOperator<TanhFunction>
+internal sealed partial class Tanh : MapOperator<TanhFunction>
 {
     public override string OpType => "Tanh";
 

@@ -4,7 +4,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y's axis i is x's axis <c>perm</c>[i]; without perm the axes are reversed.</summary>
-internal sealed class Transpose : Operator
+internal sealed partial class Transpose : Operator
 {
     public override string OpType => "Transpose";
 

@@ -3,7 +3,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>Adds axes of extent 1, counted in the result.</summary>
-internal sealed class Unsqueeze : Operator
+internal sealed partial class Unsqueeze : Operator
 {
     public override string OpType => "Unsqueeze";
 

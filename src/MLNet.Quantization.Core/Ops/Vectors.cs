@@ -30,6 +30,50 @@ internal static class Vectors
     public static void Map<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z)
         where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T> => Run<T, TFunction, False>(function, x, y, z);
 
+    /// <summary>sum[i] += shift.</summary>
+    public static void AddTo<T>(T shift, Span<T> sum) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        var all = new Vector<T>(shift);
+        int i = 0;
+        for (; i <= sum.Length - Vector<T>.Count; i += Vector<T>.Count) (new Vector<T>(sum[i..]) + all).CopyTo(sum[i..]);
+        for (; i < sum.Length; i++) sum[i] += shift;
+    }
+
+    /// <summary>y[i] = x[i] · factor + shift.</summary>
+    public static void Line<T>(ReadOnlySpan<T> x, T factor, T shift, Span<T> y) where T : unmanaged, IFloatingPointIeee754<T> => Map(new Straight<T>(factor, shift), x, x, y);
+
+    /// <summary>Σ (x[i] - center)².</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static T SumOfSquares<T>(ReadOnlySpan<T> x, T center) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        Vector<T> sums = Vector<T>.Zero, middle = new(center);
+        int i = 0;
+        for (; i <= x.Length - Vector<T>.Count; i += Vector<T>.Count)
+        {
+            var d = new Vector<T>(x[i..]) - middle;
+            sums += d * d;
+        }
+        T sum = Vector.Sum(sums);
+        for (; i < x.Length; i++) sum += (x[i] - center) * (x[i] - center);
+        return sum;
+    }
+
+    /// <summary>Σ x[i] · y[i].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static T Dot<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        Vector<T> even = Vector<T>.Zero, odd = Vector<T>.Zero;
+        int i = 0;
+        for (; i <= x.Length - (2 * Vector<T>.Count); i += 2 * Vector<T>.Count)
+        {
+            even += new Vector<T>(x[i..]) * new Vector<T>(y[i..]);
+            odd += new Vector<T>(x[(i + Vector<T>.Count)..]) * new Vector<T>(y[(i + Vector<T>.Count)..]);
+        }
+        T sum = Vector.Sum(even + odd);
+        for (; i < x.Length; i++) sum += x[i] * y[i];
+        return sum;
+    }
+
     /// <summary>Σ x[i].</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static T Sum<T>(ReadOnlySpan<T> x) where T : unmanaged, IFloatingPointIeee754<T>
@@ -86,6 +130,13 @@ internal static class Vectors
         private readonly Vector<T> _factor = new(factor);
 
         public Vector<T> Apply(Vector<T> x, Vector<T> y) => _factor * x;
+    }
+
+    private readonly struct Straight<T>(T factor, T shift) : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        private readonly Vector<T> _factor = new(factor), _shift = new(shift);
+
+        public Vector<T> Apply(Vector<T> x, Vector<T> y) => (x * _factor) + _shift;
     }
 
     private readonly struct Product<T> : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>

@@ -7,6 +7,9 @@ internal sealed record PrepareOptions
 
     /// <summary>Try to turn a batch of 1 that is baked into the model into a batch of any size.</summary>
     public bool SymbolicBatch { get; init; } = true;
+
+    /// <summary>Take batch normalization into the layers beside it; false while it is to be learned.</summary>
+    public bool FoldNormalization { get; init; } = true;
 }
 
 /// <summary>How ranges are taken from calibration data.</summary>

@@ -40,8 +40,8 @@ internal sealed class PreparedModel
         graph = SimplifyMovement.Apply(graph, GraphInference.Infer(graph));
         graph = LookUpOneHot.Apply(graph, GraphInference.Infer(graph));
         graph = FuseMatMulAdd.Apply(graph, GraphInference.Infer(graph));
-        graph = FoldNormalization.Apply(SwapSqueeze.Apply(FoldPad.Apply(graph)));
-        graph = NormalizeInPlace.Apply(graph, GraphInference.Infer(graph));
+        graph = SwapSqueeze.Apply(FoldPad.Apply(graph));
+        if (options.FoldNormalization) graph = UnfoldedModel.Fold(graph);
         GraphInference.Infer(graph);
         return new(graph);
     }

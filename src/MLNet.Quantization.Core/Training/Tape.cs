@@ -25,7 +25,7 @@ internal sealed class Tape<T> where T : unmanaged, IFloatingPointIeee754<T>
         OutputGradient = outputGradient;
     }
 
-    /// <summary>The first output of the graph.</summary>
+    /// <summary>The value that the loss is of.</summary>
     public Values<T> Output => _reals[_output];
 
     /// <summary>∂L/∂ <see cref="Output"/>: to be filled between the two directions.</summary>

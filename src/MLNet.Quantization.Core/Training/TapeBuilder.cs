@@ -38,8 +38,8 @@ internal sealed class TapeBuilder<T> where T : unmanaged, IFloatingPointIeee754<
             if (gradient is not null) builder._gradients[name] = gradient;
         }
         for (int i = 0; i < model.Inputs.Length; i++) builder.Declare(model.Inputs[i].Name, new(model.Inputs[i].Type, TensorShape.FromDims(inputDims[i])));
-        foreach (var node in model.Nodes) builder.Add(node);
-        return builder.Finish([.. model.Inputs.Select(i => i.Name)], model.Outputs[0].Name);
+        foreach (var node in model.Nodes.Where(graph.Leads)) builder.Add(node);
+        return builder.Finish([.. model.Inputs.Select(i => i.Name)], graph.Output);
     }
 
     private void Declare(string name, ValueFact fact)

@@ -12,19 +12,22 @@ namespace MLNet.Quantization.Training;
 internal sealed class TrainingGraph
 {
     private readonly FrozenDictionary<string, IDifferentiable> _own;
+    private readonly HashSet<string> _leading;
     private readonly HashSet<string> _moving = new(StringComparer.Ordinal);
 
     /// <param name="graph">In topological order; prepared.</param>
     /// <param name="own">By node name: operators of training alone, such as fake quantization, which stand in the graph as nodes of any type.</param>
-    /// <exception cref="UnsupportedOperatorException">A node between a parameter and the first output has no gradient.</exception>
+    /// <param name="output">The value that the loss is of; null: the first output.</param>
+    /// <exception cref="UnsupportedOperatorException">A node between a parameter and that value has no gradient.</exception>
     /// <exception cref="ModelFormatException">Nothing in the graph can be learned.</exception>
-    public TrainingGraph(ModelGraph graph, IReadOnlyDictionary<string, IDifferentiable>? own = null)
+    public TrainingGraph(ModelGraph graph, IReadOnlyDictionary<string, IDifferentiable>? own = null, string? output = null)
     {
         Graph = graph;
+        Output = output ?? graph.Outputs[0].Name;
         _own = (own ?? ImmutableDictionary<string, IDifferentiable>.Empty).ToFrozenDictionary(StringComparer.Ordinal);
-        var leading = Leading();
+        _leading = Leading();
         var parameters = new Dictionary<string, Parameter>(StringComparer.Ordinal);
-        foreach (var node in graph.Nodes.Where(n => n.Outputs.Any(leading.Contains)))
+        foreach (var node in graph.Nodes.Where(n => n.Outputs.Any(_leading.Contains)))
         {
             if (OperatorOf(node) is { } op) Collect(node, op, parameters);
             if (!node.Inputs.Any(_moving.Contains)) continue;
@@ -32,10 +35,13 @@ internal sealed class TrainingGraph
             _moving.UnionWith(node.Outputs.Where(o => o.Length > 0));
         }
         Parameters = [.. parameters.Values];
-        if (Parameters.All(p => p.Kind == ParameterKind.Statistic)) throw new ModelFormatException("The model has no weights between its inputs and its first output, so there is nothing to train.");
+        if (Parameters.All(p => p.Kind == ParameterKind.Statistic)) throw new ModelFormatException("The model has no weights between its inputs and its output, so there is nothing to train.");
     }
 
     public ModelGraph Graph { get; }
+
+    /// <summary>The value that the loss is of.</summary>
+    public string Output { get; }
 
     /// <summary>In graph order.</summary>
     public ImmutableArray<Parameter> Parameters { get; }
@@ -54,10 +60,13 @@ internal sealed class TrainingGraph
         return Graph with { Initializers = builder.ToImmutable() };
     }
 
-    /// <summary>Values that the first output is computed from.</summary>
+    /// <summary>True where <see cref="Output"/> is computed from what the node makes.</summary>
+    public bool Leads(Node node) => node.Outputs.Any(_leading.Contains);
+
+    /// <summary>Values that the output is computed from.</summary>
     private HashSet<string> Leading()
     {
-        var leading = new HashSet<string>(StringComparer.Ordinal) { Graph.Outputs[0].Name };
+        var leading = new HashSet<string>(StringComparer.Ordinal) { Output };
         foreach (var node in Graph.Nodes.Reverse())
             if (node.Outputs.Any(leading.Contains)) leading.UnionWith(node.Inputs.Concat(node.Captures()));
         return leading;

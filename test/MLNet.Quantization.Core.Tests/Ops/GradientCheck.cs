@@ -17,9 +17,10 @@ internal static class GradientCheck
     /// <param name="opset">Of the standard.</param>
     /// <param name="op">Null: as <see cref="OperatorSet"/> has it.</param>
     /// <param name="arrange">Sets the tape node up, or null.</param>
+    /// <param name="threads">That the operator may use.</param>
     public static void Run(
         Node node, int[]?[] inputDims, Random random, IReadOnlyDictionary<int, Tensor>? constants = null, double tolerance = 1e-6, int opset = 17,
-        IDifferentiable? op = null, Action<TapeNode<double>>? arrange = null)
+        IDifferentiable? op = null, Action<TapeNode<double>>? arrange = null, int threads = 1)
     {
         op ??= (IDifferentiable)OperatorSet.For(node);
         var facts = inputDims.Select((d, i) =>
@@ -27,7 +28,7 @@ internal static class GradientCheck
         var context = new OpContext(node, opset, [.. facts]);
         var inputs = facts.Select((f, i) => f is not { Type: ElementType.Float } ? null : f.Value is { } c ? Doubles(c) : RandomValues(inputDims[i]!, random)).ToArray();
         var outputs = op.Infer(context).Take(node.Outputs.Length).Select((f, i) => node.Outputs[i].Length == 0 ? null : new Values<double>(f.Shape!.ToInts())).ToArray();
-        var tape = new TapeNode<double>(context, inputs, outputs, new(1));
+        var tape = new TapeNode<double>(context, inputs, outputs, new(threads));
         for (int i = 0; i < inputs.Length; i++)
         {
             if (facts[i]?.Value is { Type: ElementType.Int64 or ElementType.Int32 } ids) tape.Integers[i] = new(ids.Dims, ids.ToInt64s());

@@ -1,0 +1,16 @@
+using System.Numerics;
+
+namespace MLNet.Quantization.Ops;
+
+// 1 - y².
+internal sealed partial class Tanh : IDifferentiable
+{
+    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => UnaryGradient.Forward(node, FunctionOf(node.Context), Math.Tanh);
+
+    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => UnaryGradient.FromOutput(node, new Slope<T>());
+
+    private readonly struct Slope<T> : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        public Vector<T> Apply(Vector<T> x, Vector<T> y) => (Vector<T>.One - (x * x)) * y;
+    }
+}

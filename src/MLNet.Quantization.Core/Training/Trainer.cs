@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using MLNet.Quantization.Execution;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Ops;
+
+namespace MLNet.Quantization.Training;
+
+/// <summary>
+/// Trains a network: forward, loss, backward and a step for each batch, and after each epoch the loss of what would be deployed. The same data,
+/// options and number of threads give the same bits.
+/// </summary>
+/// <param name="network">What is trained; holds the result.</param>
+/// <param name="loss">What is made small.</param>
+/// <param name="data">Rows to learn from.</param>
+/// <param name="validation">Rows that are held back, or null.</param>
+/// <param name="options">How.</param>
+internal sealed class Trainer(Network network, Loss loss, ITrainingData data, ITrainingData? validation, TrainerOptions options)
+{
+    private readonly Optimizer _optimizer = new(options);
+    private Dictionary<string, float[]> _good = [];
+    private TrainingGraph? _goodGraph;
+    private double _best = double.PositiveInfinity;
+    private int _bestEpoch;
+
+    /// <exception cref="TrainingException">No rows; a label that does not fit; a loss that is not finite, after which the network holds the parameters of the last good epoch.</exception>
+    /// <exception cref="OperationCanceledException">Asked for; the checkpoint of the last whole epoch stays.</exception>
+    public void Run()
+    {
+        int epoch = 0;
+        string hash = options.CheckpointPath is null ? "" : TrainingCheckpoint.HashOf(network, $"{options.Optimizer} {options.Epochs}");
+        if (options.CheckpointPath is { } path && File.Exists(path)) epoch = TrainingCheckpoint.Load(path, hash, options.Epochs, network, _optimizer);
+        for (; epoch < options.Epochs; epoch++)
+        {
+            if (network.BeginEpoch(epoch, options.Epochs)) _best = double.PositiveInfinity;
+            if (epoch == 0 || options.Patience is null || _goodGraph != network.Graph) Keep();
+            var watch = Stopwatch.StartNew();
+            var (mean, rows, rate) = RunEpoch(epoch);
+            double seconds = watch.Elapsed.TotalSeconds;
+            var (validationLoss, accuracy) = validation is null ? (null, null) : Validate(epoch);
+            options.Progress?.Invoke(new(epoch, mean, validationLoss, accuracy, rate, rows / Math.Max(seconds, 1e-9)));
+            if (options.CheckpointPath is { } file) TrainingCheckpoint.Save(file, hash, epoch + 1, network, _optimizer);
+            if (validationLoss is { } v && v < _best)
+            {
+                (_best, _bestEpoch) = (v, epoch);
+                if (options.Patience is not null) Keep();
+            }
+            else if (options.Patience is { } patience && validation is not null && epoch - _bestEpoch >= patience) break;
+        }
+        if (options.Patience is not null && validation is not null && double.IsFinite(_best)) Restore();
+    }
+
+    private (double Loss, long Rows, double Rate) RunEpoch(int epoch)
+    {
+        double sum = 0, rate = options.LearningRate;
+        long rows = 0;
+        foreach (var batch in data.Read(epoch))
+        {
+            options.CancellationToken.ThrowIfCancellationRequested();
+            var tape = network.TapeOf(batch.InputDims);
+            batch.CopyTo(tape);
+            foreach (var p in network.Parameters) Array.Clear(p.Gradient.Data);
+            tape.Forward();
+            double batchLoss = loss.Evaluate(tape.Output, batch.Labels, tape.OutputGradient, rows);
+            if (!double.IsFinite(batchLoss)) throw Lost(tape, epoch);
+            tape.Backward();
+            double progress = (epoch + (data.Rows is > 0 and var all ? Math.Min(1, rows / (double)all) : 0)) / options.Epochs;
+            rate = options.RateAt(_optimizer.Steps, progress);
+            if (!Clip()) throw Lost(tape, epoch);
+            _optimizer.Step(network.Parameters, rate);
+            sum += batchLoss * batch.Rows;
+            rows += batch.Rows;
+        }
+        return rows > 0 ? (sum / rows, rows, rate) : throw new TrainingException("The training set is empty.");
+    }
+
+    /// <summary>Shortens the gradients where they are too long; false where they are not finite.</summary>
+    private bool Clip()
+    {
+        double squares = 0;
+        foreach (var p in network.Parameters) squares += Vectors.SumOfSquares<float>(p.Gradient.Data, 0);
+        if (!double.IsFinite(squares)) return false;
+        double length = Math.Sqrt(squares);
+        if (options.GradientClipping is not { } most || length <= most) return true;
+        foreach (var p in network.Parameters)
+            for (int i = 0; i < p.Gradient.Count; i++) p.Gradient.Data[i] *= (float)(most / length);
+        return true;
+    }
+
+    private (double? Loss, double? Accuracy) Validate(int epoch)
+    {
+        var program = network.Deployed();
+        int scores = program.Outputs.Select(o => o.Name).ToList().IndexOf(network.Graph.Output);
+        double sum = 0;
+        long rows = 0;
+        int? right = 0;
+        foreach (var batch in validation!.Read(epoch))
+        {
+            options.CancellationToken.ThrowIfCancellationRequested();
+            using var run = program.Rent(batch.InputDims);
+            for (int i = 0; i < batch.Inputs.Length; i++) Load(run, i, program.Inputs[i].Type, batch);
+            run.Execute();
+            var output = new Values<float>(run.OutputShape(scores), run.Output<float>(scores).ToArray());
+            sum += loss.Evaluate(output, batch.Labels, null, rows) * batch.Rows;
+            right += loss.CountRight(output, batch.Labels);
+            rows += batch.Rows;
+        }
+        return rows > 0 ? (sum / rows, right / (double?)rows) : throw new TrainingException("The validation set is empty.");
+    }
+
+    private static void Load(ProgramRun run, int input, ElementType type, TrainingBatch batch)
+    {
+        int count = batch.InputDims[input].Aggregate(1, (a, b) => a * b);
+        switch (batch.Inputs[input])
+        {
+            case float[] reals: reals.AsSpan(0, count).CopyTo(run.Input<float>(input)); break;
+            case long[] integers when type == ElementType.Int64: integers.AsSpan(0, count).CopyTo(run.Input<long>(input)); break;
+            case long[] integers:
+                var narrow = run.Input<int>(input);
+                for (int i = 0; i < count; i++) narrow[i] = checked((int)integers[i]);
+                break;
+        }
+    }
+
+    /// <summary>Finds the first number that is not finite, and goes back to the last good parameters.</summary>
+    private TrainingException Lost(Tape<float> tape, int epoch)
+    {
+        var (node, tensor, where) = FirstBad(tape);
+        Restore();
+        string place = node is null ? "the loss" : $"{where} '{tensor}' of node '{node.DisplayName}' ({node.OpType})";
+        return new(
+            FormattableString.Invariant($"Training lost its way in epoch {epoch}, step {_optimizer.Steps}: {place} is not finite. The parameters are those of the last good epoch. A smaller learning rate (here {options.LearningRate}) or GradientClipping may help."),
+            node?.DisplayName, tensor, epoch);
+    }
+
+    private static (Node? Node, string? Tensor, string Where) FirstBad(Tape<float> tape)
+    {
+        foreach (var node in tape.Nodes)
+        {
+            for (int i = 0; i < node.Inputs.Length; i++)
+                if (node.Inputs[i] is { } x && !AllFinite(x.Data)) return (node.Context.Node, node.Context.Node.Inputs[i], "input");
+            for (int i = 0; i < node.Outputs.Length; i++)
+                if (node.Outputs[i] is { } y && !AllFinite(y.Data)) return (node.Context.Node, node.Context.Node.Outputs[i], "output");
+        }
+        foreach (var node in tape.Nodes.Reverse())
+            for (int i = 0; i < node.InputGradients.Length; i++)
+                if (node.InputGradients[i] is { } g && !AllFinite(g.Data)) return (node.Context.Node, node.Context.Node.Inputs[i], "the gradient at input");
+        return (null, null, "");
+    }
+
+    private static bool AllFinite(float[] values) => !Array.Exists(values, v => !float.IsFinite(v));
+
+    private void Keep()
+    {
+        _goodGraph = network.Graph;
+        _good = network.Parameters.ToDictionary(p => p.Name, p => (float[])p.Value.Data.Clone(), StringComparer.Ordinal);
+    }
+
+    private void Restore()
+    {
+        foreach (var p in network.Parameters)
+            if (_good.TryGetValue(p.Name, out float[]? values)) values.CopyTo(p.Value.Data, 0);
+    }
+}

@@ -1,0 +1,178 @@
+using System.Collections.Immutable;
+using MLNet.Quantization.Graph;
+using MLNet.Quantization.Ops;
+
+namespace MLNet.Quantization.Tests.Ops;
+
+/// <summary>Every operator with a gradient against central differences in double, and its forward pass against the step that scores.</summary>
+[TestClass]
+public sealed class OperatorGradientTests
+{
+    private readonly Random _random = new(11);
+
+    [TestMethod]
+    [DataRow("Add")]
+    [DataRow("Sub")]
+    [DataRow("Mul")]
+    [DataRow("Div")]
+    public void OfTwo(string type)
+    {
+        int[][][] shapes = [[[3, 5], [3, 5]], [[2, 3, 19], [19]], [[2, 3, 4], [3, 1]], [[4], [2, 3, 4]], [[2, 1, 3], [2, 5, 1]], [[5], []], [[1], [3]], [[37], [37]]];
+        foreach (int[][] inputs in shapes) Check(type, Attributes(), inputs);
+    }
+
+    [TestMethod]
+    [DataRow("Relu")]
+    [DataRow("Sigmoid")]
+    [DataRow("Tanh")]
+    [DataRow("LeakyRelu")]
+    [DataRow("Elu")]
+    [DataRow("HardSwish")]
+    [DataRow("HardSigmoid")]
+    [DataRow("Identity")]
+    public void OfOne(string type)
+    {
+        Check(type, Attributes(), [3, 7]);
+        Check(type, Attributes(), [1]);
+        Check(type, Attributes(), [2, 3, 19]);
+    }
+
+    [TestMethod]
+    public void Clip() => CheckWith(new() { [1] = Tensor.Scalar(-0.52f), [2] = Tensor.Scalar(0.53f) }, "Clip", Attributes(), [3, 17], [], []);
+
+    [TestMethod]
+    public void Softmax()
+    {
+        Check("Softmax", Attributes(), [3, 7]);
+        Check("Softmax", Attributes(("axis", 1L)), [2, 3, 4]);
+    }
+
+    [TestMethod]
+    public void Movement()
+    {
+        CheckWith(new() { [1] = Tensor.Create([3L, -1], 2) }, "Reshape", Attributes(), [2, 3, 4], [2]);
+        Check("Flatten", Attributes(), [2, 3, 4]);
+        CheckWith(new() { [1] = Tensor.Create([1L], 1) }, "Squeeze", Attributes(), [2, 1, 4], [1]);
+        CheckWith(new() { [1] = Tensor.Create([1L], 1) }, "Unsqueeze", Attributes(), [2, 4], [1]);
+        Check("Transpose", Attributes(("perm", ImmutableArray.Create(2L, 0, 1))), [2, 3, 4]);
+        Check("Transpose", Attributes(), [3, 5]);
+        Check("Concat", Attributes(("axis", 1L)), [2, 3, 4], [2, 1, 4], [2, 2, 4]);
+        Check("Concat", Attributes(("axis", -1L)), [2, 3], [2, 5]);
+        CheckWith(new() { [1] = Tensor.Create([2L, 0, 2, -1], 2, 2) }, "Gather", Attributes(), [4, 3], [2, 2]);
+        CheckWith(new() { [1] = Tensor.Create([1L, 1], 2) }, "Gather", Attributes(("axis", 1L)), [2, 3, 2], [2]);
+    }
+
+    [TestMethod]
+    public void ReduceMean()
+    {
+        Check("ReduceMean", Attributes(), [2, 3]);
+        Check("ReduceMean", Attributes(("axes", ImmutableArray.Create(1L)), ("keepdims", 0L)), [2, 3, 4]);
+        Check("ReduceMean", Attributes(("axes", ImmutableArray.Create(0L, 2))), [2, 3, 4]);
+    }
+
+    [TestMethod]
+    public void MatMul()
+    {
+        int[][][] shapes = [[[3, 4], [4, 5]], [[2, 3, 4], [4, 5]], [[2, 3, 4], [2, 4, 5]], [[2, 1, 3, 4], [3, 4, 2]], [[4], [4, 3]], [[3, 4], [4]], [[2, 3, 4], [1, 4, 2]]];
+        foreach (int[][] inputs in shapes) Check("MatMul", Attributes(), inputs);
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    [DataRow(3)]
+    public void Conv(int threads)
+    {
+        CheckOn(threads, "Conv", Attributes(), [2, 3, 5, 6], [4, 3, 3, 2], [4]);
+        CheckOn(threads, "Conv", Attributes(("pads", ImmutableArray.Create(1L, 0, 2, 1)), ("strides", ImmutableArray.Create(2L, 1)), ("dilations", ImmutableArray.Create(1L, 2))), [3, 2, 6, 7], [3, 2, 3, 2], [3]);
+        CheckOn(threads, "Conv", Attributes(("group", 2L), ("auto_pad", "SAME_UPPER"), ("strides", ImmutableArray.Create(2L, 2))), [2, 4, 5, 4], [6, 2, 3, 3]);
+        CheckOn(threads, "Conv", Attributes(("group", 4L), ("pads", ImmutableArray.Create(1L, 1, 1, 1))), [2, 4, 5, 20], [4, 1, 3, 3], [4]);
+        CheckOn(threads, "Conv", Attributes(("group", 2L)), [2, 2, 5], [4, 1, 3]);
+        CheckOn(threads, "Conv", Attributes(), [2, 3, 4, 5], [4, 3, 1, 1], [4]);
+        CheckOn(threads, "Conv", Attributes(("pads", ImmutableArray.Create(1L, 0, 0, 0, 1, 0)), ("strides", ImmutableArray.Create(1L, 2, 1))), [1, 2, 3, 4, 3], [2, 2, 2, 2, 3]);
+    }
+
+    [TestMethod]
+    public void Pools()
+    {
+        foreach (string type in new[] { "MaxPool", "AveragePool" })
+        {
+            Check(type, Attributes(("kernel_shape", ImmutableArray.Create(2L, 2)), ("strides", ImmutableArray.Create(2L, 2))), [2, 3, 4, 6]);
+            Check(type, Attributes(("kernel_shape", ImmutableArray.Create(3L, 2)), ("strides", ImmutableArray.Create(2L, 1)), ("pads", ImmutableArray.Create(1L, 0, 1, 1)), ("ceil_mode", 1L)), [1, 2, 5, 6]);
+            Check(type, Attributes(("kernel_shape", ImmutableArray.Create(3L)), ("auto_pad", "SAME_LOWER")), [2, 2, 7]);
+        }
+        Check("AveragePool", Attributes(("kernel_shape", ImmutableArray.Create(3L, 3)), ("pads", ImmutableArray.Create(1L, 1, 1, 1)), ("count_include_pad", 1L)), [1, 2, 4, 5]);
+        Check("GlobalAveragePool", Attributes(), [2, 3, 4, 5]);
+    }
+
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void BatchNormalization(bool training)
+    {
+        var variance = new Dictionary<int, Tensor> { [3] = Tensor.Create([0.1f, -0.2f, 0.3f], 3), [4] = Tensor.Create([0.5f, 1f, 2f], 3) };
+        foreach (int[] x in new[] { new[] { 4, 3 }, [2, 3, 5], [3, 3, 2, 7] })
+            GradientCheck.Run(NodeOf("BatchNormalization", 5, Attributes()), [x, [3], [3], [3], [3]], _random, variance, arrange: n => n.IsTraining = training);
+    }
+
+    /// <summary>The standard's training_mode: running statistics are 0.9 of what they were and 0.1 of the batch's, the variance over all elements.</summary>
+    [TestMethod]
+    public void BatchNormalizationKeepsRunningStatistics()
+    {
+        var node = NodeOf("BatchNormalization", 5, Attributes());
+        ValueFact?[] facts = [.. new[] { new[] { 2, 1, 2 }, [1], [1], [1], [1] }.Select(d => new ValueFact(ElementType.Float, TensorShape.FromDims(d)))];
+        Values<float>[] inputs = [new([2, 1, 2], [1, 2, 3, 6]), new([1], [1]), new([1], [0]), new([1], [10]), new([1], [20])];
+        var tape = new TapeNode<float>(new OpContext(node, 17, [.. facts]), inputs, [new Values<float>(2, 1, 2)], new(1));
+        ((IDifferentiable)OperatorSet.For(node)).Forward(tape);
+        Assert.AreEqual(9.3f, inputs[3].Data[0], 1e-5f);
+        Assert.AreEqual(18.35f, inputs[4].Data[0], 1e-5f);
+        Assert.AreEqual(0, tape.Output().Data.Sum(), 1e-5f);
+    }
+
+    [TestMethod]
+    public void EveryOperatorWithAGradientIsCheckedHere()
+    {
+        string[] found = [.. OperatorSet.SupportedTypes.Where(t => OperatorSet.For(Node.Create("", t, [], [])) is IDifferentiable)];
+        string[] expected =
+        [
+            "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "Div", "Elu", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "HardSigmoid", "HardSwish", "Identity",
+            "LeakyRelu", "MatMul", "MaxPool", "Mul", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Softmax", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+        ];
+        CollectionAssert.AreEqual(expected, found);
+    }
+
+    private static AttributeMap Attributes(params (string Name, object Value)[] attributes)
+    {
+        var map = AttributeMap.Empty;
+        foreach (var (name, value) in attributes)
+            map = value switch { long l => map.With(name, l), string s => map.With(name, s), ImmutableArray<long> a => map.With(name, a), _ => throw new ArgumentException(name) };
+        return map;
+    }
+
+    private static Node NodeOf(string type, int inputs, AttributeMap attributes) => Node.Create("n", type, [.. Enumerable.Range(0, inputs).Select(i => $"x{i}")], ["y"]) with { Attributes = attributes };
+
+    private void Check(string type, AttributeMap attributes, params int[][] inputDims) => Check(type, attributes, [], inputDims, 1);
+
+    private void CheckOn(int threads, string type, AttributeMap attributes, params int[][] inputDims) => Check(type, attributes, [], inputDims, threads);
+
+    private void CheckWith(Dictionary<int, Tensor> constants, string type, AttributeMap attributes, params int[][] inputDims) => Check(type, attributes, constants, inputDims, 1);
+
+    private void Check(string type, AttributeMap attributes, Dictionary<int, Tensor> constants, int[][] inputDims, int threads)
+    {
+        var node = NodeOf(type, inputDims.Length, attributes);
+        GradientCheck.Run(node, inputDims, _random, constants, threads: threads);
+        ForwardIsWhatScores(node, inputDims, constants, threads);
+    }
+
+    private void ForwardIsWhatScores(Node node, int[][] inputDims, Dictionary<int, Tensor> constants, int threads)
+    {
+        Tensor[] tensors = [.. inputDims.Select((d, i) => constants.GetValueOrDefault(i) ?? Tensor.Create([.. Enumerable.Range(0, d.Aggregate(1, (a, b) => a * b)).Select(_ => (float)(0.2 + _random.NextDouble()))], d))];
+        var op = OperatorSet.For(node);
+        var expected = Evaluator.Evaluate(op, new OpContext(node, 17, [.. tensors.Select(ValueFact.Of)]))[0];
+        ValueFact?[] facts = [.. tensors.Select((t, i) => constants.ContainsKey(i) ? ValueFact.Of(t) : new ValueFact(t.Type, t.Shape))];
+        var output = new Values<float>(expected.Dims);
+        var tape = new TapeNode<float>(new OpContext(node, 17, [.. facts]), [.. tensors.Select(t => t.Type == ElementType.Float ? new Values<float>(t.Dims, t.Span<float>().ToArray()) : null)], [output], new(threads));
+        ((IDifferentiable)op).Forward(tape);
+        for (int i = 0; i < output.Count; i++) Assert.AreEqual(expected.Span<float>()[i], output.Data[i], 1e-5f * Math.Max(1, Math.Abs(output.Data[i])), $"{node.OpType}, element {i}");
+    }
+}
