@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Ops;
@@ -9,7 +8,8 @@ namespace MLNet.Quantization.Execution;
 /// <remarks>Where shapes depend on data, the plan ends at the nodes that need it, and <see cref="Rest"/> goes on.</remarks>
 internal sealed class ProgramPlan
 {
-    private readonly ConcurrentBag<ProgramRun> _idle = [];
+    // Not a ConcurrentBag: its runs lead back to it, which thread-local storage then never lets go of.
+    private readonly Stack<ProgramRun> _idle = [];
     private readonly int[][] _inputShapes;
     private readonly string[]? _made;
 
@@ -102,9 +102,19 @@ internal sealed class ProgramPlan
         return true;
     }
 
-    public ProgramRun Rent() => _idle.TryTake(out var run) ? run : new ProgramRun(this);
+    public ProgramRun Rent()
+    {
+        lock (_idle)
+        {
+            if (_idle.TryPop(out var run)) return run;
+        }
+        return new ProgramRun(this);
+    }
 
-    public void Return(ProgramRun run) => _idle.Add(run);
+    public void Return(ProgramRun run)
+    {
+        lock (_idle) _idle.Push(run);
+    }
 
     private static Dictionary<string, ValueFact> InputFacts(Program program, ReadOnlySpan<int[]> inputShapes)
     {
