@@ -4,12 +4,13 @@ namespace MLNet.Quantization;
 public sealed class TrainingException : QuantizationException
 {
     /// <summary>Makes an error that, where known, names what went wrong first.</summary>
-    public TrainingException(string message, string? nodeName = null, string? tensorName = null, int? epoch = null, long? row = null) : base(message)
+    public TrainingException(string message, string? nodeName = null, string? tensorName = null, int? epoch = null, long? row = null, long? step = null) : base(message)
     {
         NodeName = nodeName;
         TensorName = tensorName;
         Epoch = epoch;
         Row = row;
+        Step = step;
     }
 
     /// <summary>The first node that gave a number that is not finite, or null.</summary>
@@ -23,4 +24,7 @@ public sealed class TrainingException : QuantizationException
 
     /// <summary>The row of the data, counted from 0 in the order in which it was read, or null.</summary>
     public long? Row { get; }
+
+    /// <summary>The step, counted from 0 over all epochs, or null.</summary>
+    public long? Step { get; }
 }

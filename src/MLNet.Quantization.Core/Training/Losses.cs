@@ -24,6 +24,14 @@ internal abstract class Loss
     /// <summary>Rows whose greatest output is that of their class; null where there are no classes.</summary>
     public virtual int? CountRight(Values<float> output, ReadOnlySpan<float> labels) => null;
 
+    /// <param name="labels">May be longer.</param>
+    /// <param name="needed">For the batch.</param>
+    /// <param name="firstRow">Of the batch.</param>
+    protected static void RequireLabels(ReadOnlySpan<float> labels, int needed, long firstRow)
+    {
+        if (labels.Length < needed) throw new TrainingException($"The batch from row {firstRow} on has {labels.Length} labels, the loss needs {needed}.", row: firstRow);
+    }
+
     /// <summary>Rows, and outputs of a row.</summary>
     protected static (int Rows, int Width) Extents(Values<float> output) => (output.Dims[0], output.Count / Math.Max(1, output.Dims[0]));
 }
@@ -34,6 +42,7 @@ internal sealed class CrossEntropy : Loss
     public override double Evaluate(Values<float> output, ReadOnlySpan<float> labels, Values<float>? gradient, long firstRow)
     {
         var (rows, classes) = Extents(output);
+        RequireLabels(labels, rows, firstRow);
         double sum = 0;
         for (int r = 0; r < rows; r++)
         {
@@ -76,6 +85,7 @@ internal sealed class BinaryCrossEntropy : Loss
     public override double Evaluate(Values<float> output, ReadOnlySpan<float> labels, Values<float>? gradient, long firstRow)
     {
         var (rows, width) = Extents(output);
+        RequireLabels(labels, output.Count, firstRow);
         double sum = 0;
         for (int i = 0; i < output.Count; i++)
         {
@@ -103,7 +113,7 @@ internal sealed class MeanSquaredError : Loss
 {
     public override double Evaluate(Values<float> output, ReadOnlySpan<float> labels, Values<float>? gradient, long firstRow)
     {
-        if (labels.Length < output.Count) throw new TrainingException($"The model has {output.Count} outputs for this batch, the labels are {labels.Length}.", row: firstRow);
+        RequireLabels(labels, output.Count, firstRow);
         double sum = 0;
         for (int i = 0; i < output.Count; i++)
         {
@@ -125,6 +135,7 @@ internal sealed class Distillation(double temperature) : Loss
     {
         var (rows, classes) = Extents(output);
         var (student, teacher) = (new double[classes], new double[classes]);
+        RequireLabels(labels, output.Count, firstRow);
         double sum = 0;
         for (int r = 0; r < rows; r++)
         {

@@ -42,7 +42,7 @@ internal sealed class Optimizer(TrainerOptions options)
         for (int count = reader.ReadInt32(); count > 0; count--)
         {
             string name = reader.ReadString();
-            var arrays = new float[reader.ReadInt32()][];
+            var arrays = new float[reader.ReadInt32() is > 0 and <= 2 and var parts ? parts : throw new FormatException("An optimizer keeps 1 or 2 numbers for each parameter.")][];
             for (int i = 0; i < arrays.Length; i++) arrays[i] = TrainingCheckpoint.ReadFloats(reader);
             _state.Add(name, arrays);
         }

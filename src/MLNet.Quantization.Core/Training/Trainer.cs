@@ -17,37 +17,34 @@ namespace MLNet.Quantization.Training;
 internal sealed class Trainer(Network network, Loss loss, ITrainingData data, ITrainingData? validation, TrainerOptions options)
 {
     private readonly Optimizer _optimizer = new(options);
-    private Dictionary<string, float[]> _good = [];
-    private TrainingGraph? _goodGraph;
-    private double _best = double.PositiveInfinity;
-    private int _bestEpoch;
+    private readonly ParameterSnapshot _lastGood = new();
+    private readonly BestEpoch _best = new();
 
     /// <exception cref="TrainingException">No rows; a label that does not fit; a loss that is not finite, after which the network holds the parameters of the last good epoch.</exception>
     /// <exception cref="OperationCanceledException">Asked for; the checkpoint of the last whole epoch stays.</exception>
     public void Run()
     {
         int epoch = 0;
-        string hash = options.CheckpointPath is null ? "" : TrainingCheckpoint.HashOf(network, $"{options.Optimizer} {options.Epochs}");
-        if (options.CheckpointPath is { } path && File.Exists(path)) epoch = TrainingCheckpoint.Load(path, hash, options.Epochs, network, _optimizer);
-        for (; epoch < options.Epochs; epoch++)
+        var checkpoint = options.CheckpointPath is { } path ? new TrainingCheckpoint(path, network, loss, options) : null;
+        if (checkpoint?.Exists == true) epoch = checkpoint.Load(_optimizer, _best);
+        for (; epoch < options.Epochs && !HasLostPatience(epoch); epoch++)
         {
-            if (network.BeginEpoch(epoch, options.Epochs)) _best = double.PositiveInfinity;
-            if (epoch == 0 || options.Patience is null || _goodGraph != network.Graph) Keep();
+            if (network.BeginEpoch(epoch, options.Epochs)) _best.Forget(epoch);
+            _lastGood.Take(network.Parameters);
             var watch = Stopwatch.StartNew();
             var (mean, rows, rate) = RunEpoch(epoch);
             double seconds = watch.Elapsed.TotalSeconds;
+            // No loss has seen the last step.
+            if (network.Parameters.FirstOrDefault(p => !AllFinite(p.Value.Data)) is { } bad) throw Lost(network.Graph.Graph.Nodes.FirstOrDefault(n => n.Inputs.Contains(bad.Name)), bad.Name, "parameter", epoch);
             var (validationLoss, accuracy) = validation is null ? (null, null) : Validate(epoch);
+            if (validationLoss is { } v) _best.Consider(epoch, v, options.Patience is null ? null : network.Parameters);
+            checkpoint?.Save(epoch + 1, _optimizer, _best);
             options.Progress?.Invoke(new(epoch, mean, validationLoss, accuracy, rate, rows / Math.Max(seconds, 1e-9)));
-            if (options.CheckpointPath is { } file) TrainingCheckpoint.Save(file, hash, epoch + 1, network, _optimizer);
-            if (validationLoss is { } v && v < _best)
-            {
-                (_best, _bestEpoch) = (v, epoch);
-                if (options.Patience is not null) Keep();
-            }
-            else if (options.Patience is { } patience && validation is not null && epoch - _bestEpoch >= patience) break;
         }
-        if (options.Patience is not null && validation is not null && double.IsFinite(_best)) Restore();
+        if (options.Patience is not null && validation is not null) _best.Restore(network.Parameters);
     }
+
+    private bool HasLostPatience(int epoch) => options.Patience is { } patience && validation is not null && epoch > 0 && epoch - 1 - _best.Epoch >= patience;
 
     private (double Loss, long Rows, double Rate) RunEpoch(int epoch)
     {
@@ -77,7 +74,12 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
     private bool Clip()
     {
         double squares = 0;
-        foreach (var p in network.Parameters) squares += Vectors.SumOfSquares<float>(p.Gradient.Data, 0);
+        foreach (var p in network.Parameters)
+        {
+            float sum = Vectors.SumOfSquares<float>(p.Gradient.Data, 0);
+            // Squares of finite numbers overflow float, not double.
+            squares += float.IsFinite(sum) ? sum : p.Gradient.Data.Sum(g => (double)g * g);
+        }
         if (!double.IsFinite(squares)) return false;
         double length = Math.Sqrt(squares);
         if (options.GradientClipping is not { } most || length <= most) return true;
@@ -125,11 +127,16 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
     private TrainingException Lost(Tape<float> tape, int epoch)
     {
         var (node, tensor, where) = FirstBad(tape);
-        Restore();
+        return Lost(node, tensor, where, epoch);
+    }
+
+    private TrainingException Lost(Node? node, string? tensor, string where, int epoch)
+    {
+        _lastGood.Restore(network.Parameters);
         string place = node is null ? "the loss" : $"{where} '{tensor}' of node '{node.DisplayName}' ({node.OpType})";
         return new(
             FormattableString.Invariant($"Training lost its way in epoch {epoch}, step {_optimizer.Steps}: {place} is not finite. The parameters are those of the last good epoch. A smaller learning rate (here {options.LearningRate}) or GradientClipping may help."),
-            node?.DisplayName, tensor, epoch);
+            node?.DisplayName, tensor, epoch, step: _optimizer.Steps);
     }
 
     private static (Node? Node, string? Tensor, string Where) FirstBad(Tape<float> tape)
@@ -148,16 +155,4 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
     }
 
     private static bool AllFinite(float[] values) => !Array.Exists(values, v => !float.IsFinite(v));
-
-    private void Keep()
-    {
-        _goodGraph = network.Graph;
-        _good = network.Parameters.ToDictionary(p => p.Name, p => (float[])p.Value.Data.Clone(), StringComparer.Ordinal);
-    }
-
-    private void Restore()
-    {
-        foreach (var p in network.Parameters)
-            if (_good.TryGetValue(p.Name, out float[]? values)) values.CopyTo(p.Value.Data, 0);
-    }
 }
