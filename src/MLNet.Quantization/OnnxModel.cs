@@ -115,8 +115,11 @@ public sealed class OnnxModel
         ArgumentNullException.ThrowIfNull(input);
         Check(input, Inputs, "input");
         var graph = FixInputShape.Apply(Graph, input, extents);
-        return new(graph, new(() => PreparedModel.Prepare(graph)), _columns);
+        return With(graph);
     }
+
+    /// <summary>A model of the same inputs and outputs, with the same columns.</summary>
+    internal OnnxModel With(ModelGraph graph) => new(graph, new(() => PreparedModel.Prepare(graph)), _columns);
 
     private static void Add(Dictionary<string, string> columns, IEnumerable<(string Tensor, string Column)>? pairs, IReadOnlyList<TensorInfo> tensors, string what)
     {

@@ -18,6 +18,9 @@ internal abstract class InputReader
     /// <summary>Puts the first <paramref name="count"/> rows into a run's input and clears the rest.</summary>
     public abstract void Load(ProgramRun run, int index, int count);
 
+    /// <summary>The dense rows taken so far, one behind the other: an array of the input's element type, which may be longer.</summary>
+    public abstract Array Rows { get; }
+
     /// <param name="input">What to read.</param>
     /// <param name="source">The cursor or row to read from; the column must be active.</param>
     /// <param name="acceptsSparse">True where the run takes this input in sparse form.</param>
@@ -68,6 +71,8 @@ internal abstract class InputReader
             _sparse = acceptsSparse && _vector is not null ? new SparseRows() : null;
             _row = convert is null ? [] : new TSource[input.RowSize];
         }
+
+        public override Array Rows => _rows;
 
         public override void Read(int slot)
         {

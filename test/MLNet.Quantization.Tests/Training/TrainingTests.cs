@@ -1,0 +1,181 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace MLNet.Quantization.Tests.Training;
+
+[TestClass]
+public sealed class TrainingTests
+{
+    private readonly MLContext _ml = new(1);
+
+    private sealed class Point
+    {
+        [VectorType(2)]
+        public float[] Features { get; set; } = [];
+
+        public uint Class { get; set; }
+
+        public float Value { get; set; }
+    }
+
+    private sealed class Scored
+    {
+        public float[] Score { get; set; } = [];
+    }
+
+    /// <summary>Three rings around the origin.</summary>
+    private static List<Point> Rings(int count, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(_ =>
+        {
+            int ring = random.Next(3);
+            double radius = 0.4 + ring + (0.5 * random.NextDouble()), angle = 2 * Math.PI * random.NextDouble();
+            return new Point { Features = [(float)(radius * Math.Cos(angle)), (float)(radius * Math.Sin(angle))], Class = (uint)ring, Value = (float)radius };
+        })];
+    }
+
+    private static OnnxModel Network(int outputs = 3)
+    {
+        var network = new NetworkBuilder(2, "Features").Dense(32).Relu().Dense(32).Relu().Dense(outputs);
+        return (outputs == 3 ? network.Softmax() : network).Build("Score");
+    }
+
+    private IDataView View(int count = 600, int seed = 1) => _ml.Data.LoadFromEnumerable(Rings(count, seed));
+
+    private static TrainingOptions ByClass(Action<TrainingOptions>? more = null)
+    {
+        var options = new TrainingOptions { LabelColumnName = "Class", NumberOfEpochs = 20, LearningRate = 0.01, BatchSize = 32 };
+        more?.Invoke(options);
+        return options;
+    }
+
+    private double Accuracy(ITransformer scorer, List<Point> points)
+    {
+        var scores = _ml.Data.CreateEnumerable<Scored>(scorer.Transform(_ml.Data.LoadFromEnumerable(points)), reuseRowObject: false, ignoreMissingColumns: true).ToList();
+        return scores.Zip(points).Count(p => Array.IndexOf(p.First.Score, p.First.Score.Max()) == (int)p.Second.Class) / (double)points.Count;
+    }
+
+    /// <summary>A net without any ONNX file: defined, trained, trained on with few bits, saved, loaded and scored, all in ML.NET.</summary>
+    [TestMethod]
+    public void ANetworkIsTrainedQuantizedSavedAndLoaded()
+    {
+        var q = _ml.Quantization();
+        var held = Rings(300, 2);
+        var trained = q.Train(Network(), View(), ByClass());
+        Assert.IsGreaterThan(0.97, Accuracy(q.QuantizeWeights(trained).Fit(View()), held));
+
+        var seen = new List<TrainingProgress>();
+        var pipeline = _ml.Transforms.CopyColumns("Copy", "Features").Append(q.QuantizationAwareTraining(trained, new()
+        {
+            LabelColumnName = "Class",
+            WeightBits = 3,
+            ActivationBits = 4,
+            LearnedStepSize = true,
+            NumberOfEpochs = 10,
+            LearningRate = 3e-3,
+            BatchSize = 32,
+            ValidationData = _ml.Transforms.CopyColumns("Copy", "Features").Fit(View()).Transform(View(200, 3)),
+            Progress = seen.Add,
+        }));
+        var fitted = pipeline.Fit(View());
+        Assert.HasCount(10, seen);
+        Assert.IsGreaterThan(0.95, seen[^1].ValidationAccuracy!.Value);
+        double accuracy = Accuracy(fitted, held);
+        Assert.IsGreaterThan(0.95, accuracy);
+
+        using var stream = new MemoryStream();
+        _ml.Model.Save(fitted, View().Schema, stream);
+        stream.Position = 0;
+        Assert.AreEqual(accuracy, Accuracy(new MLContext().Model.Load(stream, out _), held));
+        Assert.IsTrue(fitted.LastTransformer.Report.Layers.All(l => l.IsInt8));
+    }
+
+    [TestMethod]
+    public void TheSameSeedGivesTheSameBitsAndAResumedRunToo()
+    {
+        string path = Path.Combine(Directory.CreateTempSubdirectory("training-").FullName, "rings.checkpoint");
+        float[] whole = Weights(ByClass(o => o.NumberOfEpochs = 4)), again = Weights(ByClass(o => o.NumberOfEpochs = 4));
+        CollectionAssert.AreEqual(whole, again);
+
+        using var source = new CancellationTokenSource();
+        Assert.ThrowsExactly<OperationCanceledException>(() => Weights(ByClass(o =>
+        {
+            (o.NumberOfEpochs, o.CheckpointPath, o.CancellationToken) = (4, path, source.Token);
+            o.Progress = p =>
+            {
+                if (p.Epoch == 2) source.Cancel();
+            };
+        })));
+        Assert.IsTrue(File.Exists(path));
+        CollectionAssert.AreEqual(whole, Weights(ByClass(o => (o.NumberOfEpochs, o.CheckpointPath) = (4, path))));
+
+        Assert.Contains("another model", Assert.ThrowsExactly<TrainingException>(() =>
+            _ml.Quantization().Train(new NetworkBuilder(2, "Features").Dense(3).Build(), View(), ByClass(o => (o.NumberOfEpochs, o.CheckpointPath) = (4, path)))).Message);
+        byte[] bytes = File.ReadAllBytes(path);
+        bytes[bytes.Length / 2] ^= 1;
+        File.WriteAllBytes(path, bytes);
+        Assert.Contains("damaged", Assert.ThrowsExactly<TrainingException>(() => Weights(ByClass(o => (o.NumberOfEpochs, o.CheckpointPath) = (4, path)))).Message);
+        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+
+        float[] Weights(TrainingOptions options)
+        {
+            var trained = _ml.Quantization().Train(Network(), View(), options);
+            return [.. trained.Graph.Initializers.OrderBy(i => i.Key, StringComparer.Ordinal).Where(i => i.Value.Type == Graph.ElementType.Float).SelectMany(i => i.Value.Span<float>().ToArray())];
+        }
+    }
+
+    [TestMethod]
+    public void ANumberIsLearnedAndDistilled()
+    {
+        var q = _ml.Quantization();
+        var trained = q.Train(Network(1), View(), new() { LabelColumnName = "Value", Loss = TrainingLoss.MeanSquaredError, NumberOfEpochs = 30, LearningRate = 0.01, BatchSize = 32 });
+        var points = Rings(200, 5);
+        var aware = q.QuantizationAwareTraining(trained, new() { Loss = TrainingLoss.Distillation, WeightBits = 4, NumberOfEpochs = 5 }).Fit(View());
+        var scores = _ml.Data.CreateEnumerable<Scored>(aware.Transform(_ml.Data.LoadFromEnumerable(points)), false, ignoreMissingColumns: true).ToList();
+        Assert.IsLessThan(0.15, scores.Zip(points).Average(p => Math.Abs(p.First.Score[0] - p.Second.Value)));
+    }
+
+    [TestMethod]
+    public void KeysAndDistillationOfClassesWork()
+    {
+        var q = _ml.Quantization();
+        var keys = _ml.Transforms.Conversion.MapValueToKey("Key", "Class", keyOrdinality: Microsoft.ML.Transforms.ValueToKeyMappingEstimator.KeyOrdinality.ByValue).Fit(View()).Transform(View());
+        var trained = q.Train(Network(), keys, ByClass(o => o.LabelColumnName = "Key"));
+        var aware = q.QuantizationAwareTraining(trained, new() { Loss = TrainingLoss.Distillation, WeightBits = 4, ActivationBits = 4, NumberOfEpochs = 6, LabelColumnName = "none" }).Fit(View());
+        Assert.IsGreaterThan(0.95, Accuracy(aware, Rings(300, 2)));
+    }
+
+    [TestMethod]
+    public void BadInputIsNamedAndTheModelKept()
+    {
+        var q = _ml.Quantization();
+        var model = Network();
+        var e = Assert.ThrowsExactly<TrainingException>(() => q.Train(model, View(), ByClass(o => (o.LearningRate, o.Optimizer) = (1e6, TrainingOptimizer.Sgd))));
+        Assert.Contains("not finite", e.Message);
+        Assert.IsNotNull(e.NodeName);
+        e = Assert.ThrowsExactly<TrainingException>(() => q.Train(new NetworkBuilder(2, "Features").Dense(2).Build(), View(), ByClass()));
+        Assert.Contains("from 0 to 1", e.Message);
+        Assert.IsNotNull(e.Row);
+        Assert.Contains("empty", Assert.ThrowsExactly<TrainingException>(() => q.Train(model, View(0), ByClass())).Message);
+        Assert.Contains("'none', the label", Assert.ThrowsExactly<ArgumentException>(() => q.Train(model, View(), ByClass(o => o.LabelColumnName = "none"))).Message);
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => q.Train(model, View(), ByClass(o => o.LearningRate = double.NaN)));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => q.QuantizationAwareTraining(model, new() { WeightBits = 1 }));
+        Assert.ThrowsExactly<ArgumentException>(() => q.QuantizationAwareTraining(model, new() { EarlyStoppingPatience = 1 }));
+        var noGradient = new NetworkBuilder(2, "Features").Dense(4).LogSoftmax().Dense(3).Build();
+        Assert.Contains("LogSoftmax", Assert.ThrowsExactly<UnsupportedOperatorException>(() => q.Train(noGradient, View(), ByClass())).Message);
+    }
+
+    [TestMethod]
+    public void EarlyStoppingBringsTheBestEpochBack()
+    {
+        var seen = new List<TrainingProgress>();
+        _ml.Quantization().Train(Network(), View(60), ByClass(o =>
+        {
+            (o.NumberOfEpochs, o.Schedule, o.LearningRate, o.EarlyStoppingPatience) = (300, LearningRateSchedule.Constant, 0.05, 3);
+            (o.ValidationData, o.Progress) = (View(100, 9), seen.Add);
+        }));
+        Assert.IsLessThan(300, seen.Count);
+        Assert.AreEqual(4, seen.Count - seen.FindIndex(p => p.ValidationLoss == seen.Min(s => s.ValidationLoss)));
+    }
+}
