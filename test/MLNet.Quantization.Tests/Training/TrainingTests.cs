@@ -110,7 +110,7 @@ public sealed class TrainingTests
         Assert.IsTrue(File.Exists(path));
         CollectionAssert.AreEqual(whole, Weights(ByClass(o => (o.NumberOfEpochs, o.CheckpointPath) = (4, path))));
 
-        Assert.Contains("another model", Assert.ThrowsExactly<TrainingException>(() =>
+        Assert.Contains("is of another", Assert.ThrowsExactly<TrainingException>(() =>
             _ml.Quantization().Train(new NetworkBuilder(2, "Features").Dense(3).Build(), View(), ByClass(o => (o.NumberOfEpochs, o.CheckpointPath) = (4, path)))).Message);
         byte[] bytes = File.ReadAllBytes(path);
         bytes[bytes.Length / 2] ^= 1;
