@@ -77,7 +77,7 @@ internal sealed class TrainingCheckpoint
         try
         {
             foreach (var (what, value) in _identity)
-                if (reader.ReadString() is var found && found != value) throw new TrainingException($"The checkpoint '{_path}' is of another training: other {what} ({found} there, {value} here). Delete it to start anew.");
+                if (reader.ReadString() is var found && found != value) throw new TrainingException($"The checkpoint '{_path}' is of another model, or of another training: other {what} ({found} there, {value} here). Delete it to start anew.");
             done = reader.ReadInt32();
             parameters.Read(reader);
             optimizer.Read(reader);

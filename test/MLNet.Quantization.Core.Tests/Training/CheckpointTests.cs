@@ -92,7 +92,9 @@ public sealed class CheckpointTests
         var other = MadeUpRows.Network();
         other.Parameters[0].Value.Data[0] += 1;
         byte[] before = MadeUpRows.Bits(other);
-        Assert.ThrowsExactly<TrainingException>(() => TrainerTests.Run(other, new() { Epochs = 2, CheckpointPath = _path }));
+        var e = Assert.ThrowsExactly<TrainingException>(() => TrainerTests.Run(other, new() { Epochs = 2, CheckpointPath = _path }));
+        Assert.Contains("another model", e.Message);
+        Assert.Contains("numbers that training starts from", e.Message);
         CollectionAssert.AreEqual(before, MadeUpRows.Bits(other));
     }
 
