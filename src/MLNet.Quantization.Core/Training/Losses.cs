@@ -15,14 +15,14 @@ internal abstract class Loss
 
     /// <summary>Mean over rows.</summary>
     /// <param name="output">[rows, outputs...]; scores before Softmax or Sigmoid for the entropies.</param>
-    /// <param name="labels">One a row, or one an output.</param>
+    /// <param name="labels">One a row, or, where a row has steps, one a step; or one an output.</param>
     /// <param name="gradient">∂ mean / ∂ output, overwritten; or null.</param>
     /// <param name="firstRow">Number of the first row in the data, for errors.</param>
     /// <exception cref="TrainingException">A label does not fit the output.</exception>
     public abstract double Evaluate(Values<float> output, ReadOnlySpan<float> labels, Values<float>? gradient, long firstRow);
 
-    /// <summary>Rows whose greatest output is that of their class; null where there are no classes.</summary>
-    public virtual int? CountRight(Values<float> output, ReadOnlySpan<float> labels) => null;
+    /// <summary>How many labels are those of the greatest outputs, and how many there are; null where there are no classes.</summary>
+    public virtual (int Right, int All)? CountRight(Values<float> output, ReadOnlySpan<float> labels) => null;
 
     /// <param name="labels">May be longer.</param>
     /// <param name="needed">For the batch.</param>
@@ -34,19 +34,29 @@ internal abstract class Loss
 
     /// <summary>Rows, and outputs of a row.</summary>
     protected static (int Rows, int Width) Extents(Values<float> output) => (output.Dims[0], output.Count / Math.Max(1, output.Dims[0]));
+
+    /// <summary>
+    /// Where a class is chosen, and among how many. They lie on the last axis, [rows, steps, classes]; where only one axis beside the rows is
+    /// longer than 1, as in [rows, classes, 1, 1], on that.
+    /// </summary>
+    protected static (int Places, int Classes) Choices(Values<float> output)
+    {
+        int classes = output.Dims.Skip(1).Count(d => d != 1) <= 1 ? Extents(output).Width : output.Dims[^1];
+        return (classes == 0 ? 0 : output.Count / classes, classes);
+    }
 }
 
-/// <summary>-log softmax(y)[label]; the gradient is softmax(y) less 1 at the label, over the rows.</summary>
+/// <summary>-log softmax(y)[label], the mean over rows, and over steps where rows have any; the gradient is softmax(y) less 1 at the label, over their number.</summary>
 internal sealed class CrossEntropy : Loss
 {
     public override double Evaluate(Values<float> output, ReadOnlySpan<float> labels, Values<float>? gradient, long firstRow)
     {
-        var (rows, classes) = Extents(output);
-        RequireLabels(labels, rows, firstRow);
+        var (places, classes) = Choices(output);
+        RequireLabels(labels, places, firstRow);
         double sum = 0;
-        for (int r = 0; r < rows; r++)
+        for (int r = 0; r < places; r++)
         {
-            int label = ClassOf(labels[r], classes, firstRow + r);
+            int label = ClassOf(labels[r], classes, firstRow + ((long)r * output.Dims[0] / places));
             var y = output.Data.AsSpan(r * classes, classes);
             double greatest = double.NegativeInfinity, total = 0;
             foreach (float v in y) greatest = Math.Max(greatest, v);
@@ -54,16 +64,16 @@ internal sealed class CrossEntropy : Loss
             sum += Math.Log(total) - (y[label] - greatest);
             if (gradient is null) continue;
             var g = gradient.Data.AsSpan(r * classes, classes);
-            for (int c = 0; c < classes; c++) g[c] = (float)(((Math.Exp(y[c] - greatest) / total) - (c == label ? 1 : 0)) / rows);
+            for (int c = 0; c < classes; c++) g[c] = (float)(((Math.Exp(y[c] - greatest) / total) - (c == label ? 1 : 0)) / places);
         }
-        return sum / rows;
+        return sum / places;
     }
 
-    public override int? CountRight(Values<float> output, ReadOnlySpan<float> labels)
+    public override (int Right, int All)? CountRight(Values<float> output, ReadOnlySpan<float> labels)
     {
-        var (rows, classes) = Extents(output);
+        var (places, classes) = Choices(output);
         int right = 0;
-        for (int r = 0; r < rows; r++)
+        for (int r = 0; r < places; r++)
         {
             var y = output.Data.AsSpan(r * classes, classes);
             int best = 0;
@@ -71,7 +81,7 @@ internal sealed class CrossEntropy : Loss
                 if (y[c] > y[best]) best = c;
             if (best == (int)labels[r]) right++;
         }
-        return right;
+        return (right, places);
     }
 
     private static int ClassOf(float label, int classes, long row) =>
@@ -98,13 +108,13 @@ internal sealed class BinaryCrossEntropy : Loss
         return sum / output.Count;
     }
 
-    public override int? CountRight(Values<float> output, ReadOnlySpan<float> labels)
+    public override (int Right, int All)? CountRight(Values<float> output, ReadOnlySpan<float> labels)
     {
         if (Extents(output).Width != 1) return null;
         int right = 0;
         for (int i = 0; i < output.Count; i++)
             if (output.Data[i] > 0 == labels[i] > 0) right++;
-        return right;
+        return (right, output.Count);
     }
 }
 
@@ -133,11 +143,11 @@ internal sealed class Distillation(double temperature) : Loss
 {
     public override double Evaluate(Values<float> output, ReadOnlySpan<float> labels, Values<float>? gradient, long firstRow)
     {
-        var (rows, classes) = Extents(output);
+        var (places, classes) = Choices(output);
         var (student, teacher) = (new double[classes], new double[classes]);
         RequireLabels(labels, output.Count, firstRow);
         double sum = 0;
-        for (int r = 0; r < rows; r++)
+        for (int r = 0; r < places; r++)
         {
             LogSoftmax(output.Data.AsSpan(r * classes, classes), student);
             LogSoftmax(labels.Slice(r * classes, classes), teacher);
@@ -145,10 +155,10 @@ internal sealed class Distillation(double temperature) : Loss
             {
                 double p = Math.Exp(teacher[c]);
                 sum += p * (teacher[c] - student[c]);
-                if (gradient is not null) gradient.Data[(r * classes) + c] = (float)(temperature * (Math.Exp(student[c]) - p) / rows);
+                if (gradient is not null) gradient.Data[(r * classes) + c] = (float)(temperature * (Math.Exp(student[c]) - p) / places);
             }
         }
-        return sum * temperature * temperature / rows;
+        return sum * temperature * temperature / places;
     }
 
     private void LogSoftmax(ReadOnlySpan<float> scores, double[] result)

@@ -7,6 +7,9 @@ namespace MLNet.Quantization.Training;
 /// <summary>What a trainer trains. For one thread.</summary>
 internal abstract class Network
 {
+    /// <summary>Passes kept, those used last: each holds all its values, and sequences have many lengths.</summary>
+    private const int MaxTapes = 16;
+
     private readonly List<(int[][] Dims, Tape<float> Tape)> _tapes = [];
 
     /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
@@ -28,14 +31,24 @@ internal abstract class Network
 
     protected TapeMemory Memory { get; }
 
-    /// <summary>A pass over inputs of given shapes; the same object for the same shapes. Parameters and their gradients are shared by all.</summary>
+    /// <summary>A pass over inputs of given shapes, kept for the next time. Parameters and their gradients are shared by all.</summary>
     public Tape<float> TapeOf(params int[][] inputDims)
     {
-        foreach (var (dims, known) in _tapes)
-            if (dims.Zip(inputDims).All(p => p.First.AsSpan().SequenceEqual(p.Second))) return known;
+        int at = _tapes.FindIndex(t => t.Dims.Zip(inputDims).All(p => p.First.AsSpan().SequenceEqual(p.Second)));
+        if (at >= 0)
+        {
+            var kept = _tapes[at];
+            if (at > 0)
+            {
+                _tapes.RemoveAt(at);
+                _tapes.Insert(0, kept);
+            }
+            return kept.Tape;
+        }
+        if (_tapes.Count == MaxTapes) _tapes.RemoveAt(MaxTapes - 1);
         var parameters = Graph.Parameters.ToDictionary(p => p.Name, StringComparer.Ordinal);
         var tape = TapeBuilder<float>.Build(Graph, name => (parameters[name].Value, parameters[name].Kind == ParameterKind.Statistic ? null : parameters[name].Gradient), inputDims, Memory);
-        _tapes.Add((inputDims, tape));
+        _tapes.Insert(0, (inputDims, tape));
         return tape;
     }
 

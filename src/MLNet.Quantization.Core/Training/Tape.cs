@@ -53,4 +53,18 @@ internal sealed class Tape<T> where T : unmanaged, IFloatingPointIeee754<T>
     {
         for (int i = _entries.Count - 1; i >= 0; i--) _entries[i].Backward();
     }
+
+    /// <summary>
+    /// Goes back as far as the first node that is sought, and returns it, or null. Later nodes have not yet written over the memory that its
+    /// gradients share with theirs.
+    /// </summary>
+    public TapeNode<T>? BackwardUntil(Predicate<TapeNode<T>> isSought)
+    {
+        for (int i = _entries.Count - 1; i >= 0; i--)
+        {
+            _entries[i].Backward();
+            if (_entries[i] is DifferentiableEntry<T> { Node: var node } && isSought(node)) return node;
+        }
+        return null;
+    }
 }

@@ -94,7 +94,7 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
         int scores = program.Outputs.Select(o => o.Name).ToList().IndexOf(network.Graph.Output);
         double sum = 0;
         long rows = 0;
-        int? right = 0;
+        (long Right, long All) labels = default;
         foreach (var batch in validation!.Read(epoch))
         {
             options.CancellationToken.ThrowIfCancellationRequested();
@@ -103,10 +103,10 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
             run.Execute();
             var output = new Values<float>(run.OutputShape(scores), run.Output<float>(scores).ToArray());
             sum += loss.Evaluate(output, batch.Labels, null, rows) * batch.Rows;
-            right += loss.CountRight(output, batch.Labels);
+            if (loss.CountRight(output, batch.Labels) is { } count) labels = (labels.Right + count.Right, labels.All + count.All);
             rows += batch.Rows;
         }
-        return rows > 0 ? (sum / rows, right / (double?)rows) : throw new TrainingException("The validation set is empty.");
+        return rows > 0 ? (sum / rows, labels.All > 0 ? labels.Right / (double)labels.All : null) : throw new TrainingException("The validation set is empty.");
     }
 
     private static void Load(ProgramRun run, int input, ElementType type, TrainingBatch batch)
@@ -133,13 +133,13 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
     private TrainingException Lost(Node? node, string? tensor, string where, int epoch)
     {
         _lastGood.Restore(network.Parameters);
-        string place = node is null ? "the loss" : $"{where} '{tensor}' of node '{node.DisplayName}' ({node.OpType})";
+        string place = node is null ? "the loss or its gradient" : $"{where} '{tensor}' of node '{node.DisplayName}' ({node.OpType})";
         return new(
             FormattableString.Invariant($"Training lost its way in epoch {epoch}, step {_optimizer.Steps}: {place} is not finite. The parameters are those of the last good epoch. A smaller learning rate (here {options.LearningRate}) or GradientClipping may help."),
             node?.DisplayName, tensor, epoch, step: _optimizer.Steps);
     }
 
-    private static (Node? Node, string? Tensor, string Where) FirstBad(Tape<float> tape)
+    private (Node? Node, string? Tensor, string Where) FirstBad(Tape<float> tape)
     {
         foreach (var node in tape.Nodes)
         {
@@ -148,11 +148,14 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
             for (int i = 0; i < node.Outputs.Length; i++)
                 if (node.Outputs[i] is { } y && !AllFinite(y.Data)) return (node.Context.Node, node.Context.Node.Outputs[i], "output");
         }
-        foreach (var node in tape.Nodes.Reverse())
-            for (int i = 0; i < node.InputGradients.Length; i++)
-                if (node.InputGradients[i] is { } g && !AllFinite(g.Data)) return (node.Context.Node, node.Context.Node.Inputs[i], "the gradient at input");
-        return (null, null, "");
+        if (!AllFinite(tape.OutputGradient.Data)) return (null, null, "");
+        // Gradients share memory, so one more way back, looking at each as it comes.
+        foreach (var p in network.Parameters) Array.Clear(p.Gradient.Data);
+        if (tape.BackwardUntil(n => BadGradient(n) >= 0) is not { Context.Node: var last } found) return (null, null, "");
+        return (last, last.Inputs[BadGradient(found)], "the gradient at input");
     }
+
+    private static int BadGradient(TapeNode<float> node) => Array.FindIndex(node.InputGradients, g => g is not null && !AllFinite(g.Data));
 
     private static bool AllFinite(float[] values) => !Array.Exists(values, v => !float.IsFinite(v));
 }

@@ -80,6 +80,32 @@ public sealed class LossTests
         Assert.ThrowsExactly<TrainingException>(() => loss.Evaluate(new(Rows, Width), labels.AsSpan(0, labels.Length - 1), null, 0));
     }
 
+    /// <summary>[rows, steps, classes], as a network has that tags each step.</summary>
+    [TestMethod]
+    public void EachStepOfASequenceHasItsLabel()
+    {
+        var output = new Values<float>([2, 2, 3], [1, 2, 3, 3, 2, 1, 2, 3, 1, 0, 0, 0]);
+        var gradient = new Values<float>(2, 2, 3);
+        double total = Math.Exp(1) + Math.Exp(2) + Math.Exp(3);
+        double expected = (-Math.Log(Math.Exp(1) / total) - Math.Log(Math.Exp(1) / total) - Math.Log(Math.Exp(3) / total) - Math.Log(1 / 3d)) / 4;
+        var loss = new CrossEntropy();
+        Assert.AreEqual(expected, loss.Evaluate(output, [0, 2, 1, 0], gradient, 0), 1e-6);
+        Assert.AreEqual(((Math.Exp(1) / total) - 1) / 4, gradient.Data[0], 1e-6);
+        Assert.AreEqual((2, 4), loss.CountRight(output, [0, 2, 1, 0]));
+        var e = Assert.ThrowsExactly<TrainingException>(() => loss.Evaluate(output, [0, 2, 3, 0], null, 100));
+        Assert.AreEqual(101, e.Row);
+        Assert.ThrowsExactly<TrainingException>(() => loss.Evaluate(output, [0, 2], null, 0));
+    }
+
+    [TestMethod]
+    public void ClassesMayLieBeforeAxesOfOne() =>
+        Assert.AreEqual(new CrossEntropy().Evaluate(new([1, 3], [1, 2, 3]), [1], null, 0), new CrossEntropy().Evaluate(new([1, 3, 1, 1], [1, 2, 3]), [1], null, 0));
+
+    /// <summary>Scores that differ by a number for each step say the same.</summary>
+    [TestMethod]
+    public void ATeacherIsComparedWithStepByStep() =>
+        Assert.AreEqual(0, new Distillation(1).Evaluate(new([1, 2, 3], [1, 2, 3, 3, 2, 1]), [0, 1, 2, 103, 102, 101], null, 0), 1e-9);
+
     [TestMethod]
     public void ATeacherThatIsAgreedWithCostsNothing()
     {

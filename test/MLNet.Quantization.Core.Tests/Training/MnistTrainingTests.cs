@@ -106,7 +106,7 @@ public sealed class MnistTrainingTests
             using var run = program.Rent(batch.InputDims);
             ((float[])batch.Inputs[0]).AsSpan(0, run.Input<float>(0).Length).CopyTo(run.Input<float>(0));
             run.Execute();
-            right += new CrossEntropy().CountRight(new(run.OutputShape(0), run.Output<float>(0).ToArray()), batch.Labels)!.Value;
+            right += new CrossEntropy().CountRight(new(run.OutputShape(0), run.Output<float>(0).ToArray()), batch.Labels)!.Value.Right;
         }
         return 100.0 * right / Test;
     }

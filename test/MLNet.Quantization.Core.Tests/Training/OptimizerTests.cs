@@ -47,6 +47,20 @@ public sealed class OptimizerTests
         for (int i = 0; i < count; i++) Assert.AreEqual(w[i], p.Value.Data[i], 2e-5, $"element {i}");
     }
 
+    /// <summary>The first step of Adam is the rate, whenever a parameter comes: those of quantizers come when ranges are frozen.</summary>
+    [TestMethod]
+    [DataRow(TrainingOptimizer.Adam)]
+    [DataRow(TrainingOptimizer.AdamW)]
+    public void AParameterThatComesLateStartsAsAnyOther(TrainingOptimizer kind)
+    {
+        var optimizer = new Optimizer(new() { Optimizer = kind });
+        Parameter early = new("early", new(1), ParameterKind.Other), late = new("late", new(1), ParameterKind.Other);
+        early.Gradient.Data[0] = late.Gradient.Data[0] = 1;
+        for (int i = 0; i < 500; i++) optimizer.Step([early], Rate);
+        optimizer.Step([early, late], Rate);
+        Assert.AreEqual(-Rate, late.Value.Data[0], 1e-6);
+    }
+
     [TestMethod]
     public void StatisticsAreLeftAlone()
     {

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using MLNet.Quantization.Graph;
 using MLNet.Quantization.Training;
 
 namespace MLNet.Quantization.Tests.Training;
@@ -93,7 +95,7 @@ public sealed class TrainerTests
     public void GradientsWhoseSquaresOverflowCanBeClipped()
     {
         var network = MadeUpRows.Network();
-        new Trainer(network, new HugeSlope(), MadeUpRows.Data(16), null, new() { Optimizer = TrainingOptimizer.Sgd, LearningRate = 1, GradientClipping = 1 }).Run();
+        new Trainer(network, new Slope(1e30f), MadeUpRows.Data(16), null, new() { Optimizer = TrainingOptimizer.Sgd, LearningRate = 1, GradientClipping = 1 }).Run();
         Assert.IsTrue(network.Parameters.All(p => Array.TrueForAll(p.Value.Data, float.IsFinite)));
     }
 
@@ -119,6 +121,38 @@ public sealed class TrainerTests
         var e = Assert.ThrowsExactly<TrainingException>(() => Run(network, new()));
         Assert.AreEqual("second", e.NodeName);
     }
+
+    /// <summary>Layers of one width, whose gradients share memory: what goes bad in the middle does not spoil the name of the last one.</summary>
+    [TestMethod]
+    public void TheFirstBadGradientIsNamed()
+    {
+        var graph = new ModelGraph
+        {
+            Inputs = [new("x", ElementType.Float, new(new Dimension("N"), 4))],
+            Outputs = [new("y5", ElementType.Float, null)],
+            OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 17),
+            Nodes = [.. Enumerable.Range(0, 6).Select(i => Node.Create($"n{i}", "Gemm", [i == 0 ? "x" : $"y{i - 1}", $"w{i}"], [$"y{i}"]))],
+            Initializers = ImmutableDictionary<string, Tensor>.Empty.AddRange(Enumerable.Range(0, 6).Select(i => KeyValuePair.Create($"w{i}", Diagonal(i == 2 ? 3e38f : 1)))),
+        };
+        var rows = new ArrayData([new float[8]], [[4]], new float[8], 2, null);
+        var e = Assert.ThrowsExactly<TrainingException>(() => new Trainer(new FloatNetwork(graph, "y5", 1), new Slope(10), rows, null, new()).Run());
+        Assert.AreEqual(("n2", "y1"), (e.NodeName, e.TensorName));
+
+        static Tensor Diagonal(float value) => Tensor.Create([.. Enumerable.Range(0, 16).Select(i => i % 5 == 0 ? value : 0)], 4, 4);
+    }
+
+    [TestMethod]
+    public void PassesOfManyShapesDoNotPileUp()
+    {
+        var network = MadeUpRows.Network();
+        var first = Passes(network, 40);
+        GC.Collect();
+        Assert.IsLessThanOrEqualTo(16, first.Count(p => p.IsAlive));
+        Assert.AreSame(network.TapeOf([40, MadeUpRows.Width]), network.TapeOf([40, MadeUpRows.Width]));
+    }
+
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private static WeakReference[] Passes(FloatNetwork network, int count) => [.. Enumerable.Range(1, count).Select(rows => new WeakReference(network.TapeOf([rows, MadeUpRows.Width])))];
 
     [TestMethod]
     public void MemoryIsFlatOverEpochs()
@@ -154,11 +188,11 @@ public sealed class TrainerTests
         }
     }
 
-    private sealed class HugeSlope : Loss
+    private sealed class Slope(float slope) : Loss
     {
         public override double Evaluate(Quantization.Ops.Values<float> output, ReadOnlySpan<float> labels, Quantization.Ops.Values<float>? gradient, long firstRow)
         {
-            if (gradient is not null) Array.Fill(gradient.Data, 1e30f);
+            if (gradient is not null) Array.Fill(gradient.Data, slope);
             return 1;
         }
     }
