@@ -8,7 +8,7 @@ namespace MLNet.Quantization.Ops;
 /// Transposed convolution over one to three spatial axes: x [N, C, ...], w [C, F / group, ...], optional bias [F]; y [N, F, ...]. For each
 /// tap of the kernel one product over the channels, a chain of fused multiply-adds; the taps are added in order, then the bias. float32.
 /// </summary>
-internal sealed class ConvTranspose : Operator
+internal sealed partial class ConvTranspose : Operator
 {
     public override string OpType => "ConvTranspose";
 
@@ -20,6 +20,15 @@ internal sealed class ConvTranspose : Operator
     }
 
     public override Step Prepare(PrepareContext context) => new TransposeStep(context);
+
+    /// <summary>The convolution whose input is this output: a window's origin is an element of x.</summary>
+    private static ConvolutionShape ShapeOf(OpContext node, int[] x, int[] w, int[] y)
+    {
+        var window = Window.Read(node, w.Length - 2, w[2..]);
+        return new(
+            x[0], y[1], x[1], (int)node.Attribute("group", 1L), Extents.Of(y.AsSpan(2)), Extents.Of(window.Kernel), Extents.Of(window.Strides), Extents.Of(window.Dilations),
+            TransposedShapes.Before(node, x, w), Extents.Of(x.AsSpan(2)));
+    }
 
     /// <param name="Shape">Of the convolution whose input is this output: a window's origin is an element of x.</param>
     /// <param name="Weights">Each group's weights turned to [outputs · taps, channels].</param>
@@ -37,12 +46,8 @@ internal sealed class ConvTranspose : Operator
     {
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
-            int[] x = inputs[0]!.Dims, w = inputs[1]!.Dims, y = outputs[0]!.Dims;
-            var window = Window.Read(node, w.Length - 2, w[2..]);
-            int groups = (int)node.Attribute("group", 1L);
-            var shape = new ConvolutionShape(
-                x[0], y[1], x[1], groups, Extents.Of(y.AsSpan(2)), Extents.Of(window.Kernel), Extents.Of(window.Strides), Extents.Of(window.Dilations), TransposedShapes.Before(node, x, w), Extents.Of(x.AsSpan(2)));
-            int rows = checked(shape.GroupChannels * shape.Window.Count), pixels = shape.Output.Count, channels = shape.GroupOutputs;
+            var shape = ShapeOf(node, inputs[0]!.Dims, inputs[1]!.Dims, outputs[0]!.Dims);
+            int groups = shape.Groups, rows = checked(shape.GroupChannels * shape.Window.Count), pixels = shape.Output.Count, channels = shape.GroupOutputs;
             long turned = Align(4L * groups * rows * channels), lane = Align(4L * rows * pixels) + FloatGemm.WorkspaceBytes(channels, pixels);
             int lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * groups));
             return new(turned + (lanes * lane), new State(shape, StridedCopy.Permute([groups, channels, rows], [0, 2, 1], sizeof(float)), turned, lanes, lane));

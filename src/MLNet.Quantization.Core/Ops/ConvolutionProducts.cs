@@ -6,146 +6,174 @@ namespace MLNet.Quantization.Ops;
 /// <summary>
 /// The three products of a convolution while training: forward, by the input, by the weights. Images fall into as many parts as there are
 /// threads, each with memory of its own; gradients of weights are summed part by part, so that a run gives the same bits at the same number of
-/// threads.
+/// threads. For one thread at a time.
 /// </summary>
 internal sealed class ConvolutionProducts<T> where T : unmanaged, IFloatingPointIeee754<T>
 {
-    private readonly TapeNode<T> _node;
     private readonly ConvolutionShape _shape;
     private readonly WindowRuns _runs;
+    private readonly int _maxThreads;
     private readonly Part[] _parts;
 
-    private ConvolutionProducts(TapeNode<T> node)
+    /// <param name="shape">x [N, C, ...], w [F, C / group, ...], y [N, F, ...].</param>
+    /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
+    public ConvolutionProducts(ConvolutionShape shape, int maxThreads)
     {
-        _node = node;
-        _shape = ConvolutionShapes.Resolve(node.Context, node.Input(0).Dims, node.Input(1).Dims);
-        _runs = WindowRuns.Of(_shape);
-        int parts = Math.Max(1, Math.Min(Parallelism.Resolve(node.MaxThreads), node.Input(0).Dims[0]));
-        _parts = [.. Enumerable.Range(0, parts).Select(_ => new Part(_runs.IsWhole ? 0 : K * _runs.Pixels, node.Input(1).Count))];
+        _shape = shape;
+        _runs = WindowRuns.Of(shape);
+        _maxThreads = maxThreads;
+        _parts = new Part[Math.Max(1, Math.Min(Parallelism.Resolve(maxThreads), shape.Images))];
+        for (int i = 0; i < _parts.Length; i++) _parts[i] = new();
     }
 
     /// <summary>Elements of one sum.</summary>
     private int K => _shape.GroupChannels * _runs.Taps;
 
-    private int Images => _node.Input(0).Dims[0];
-
-    private int Groups => _node.Input(0).Dims[1] / Math.Max(1, _shape.GroupChannels);
-
     /// <summary>Outputs of a group.</summary>
-    private int Outputs => _node.Input(1).Dims[0] / Math.Max(1, Groups);
+    private int Outputs => _shape.GroupOutputs;
 
-    public static ConvolutionProducts<T> Of(TapeNode<T> node) => (ConvolutionProducts<T>)(node.State ??= new ConvolutionProducts<T>(node));
-
-    public void Forward() => Run(Direction.Forward);
-
-    /// <summary>Adds to the gradients that are wanted.</summary>
-    public void Backward()
+    /// <summary>y = w ∗ x, or y += w ∗ x.</summary>
+    /// <param name="x">[N, C, ...].</param>
+    /// <param name="w">[F, C / group, ...].</param>
+    /// <param name="y">[N, F, ...].</param>
+    /// <param name="add">Adds to y; else y is overwritten.</param>
+    public void Forward(T[] x, T[] w, T[] y, bool add = false)
     {
-        bool weights = _node.InputGradient(1) is not null;
-        if (weights)
-            foreach (var part in _parts) Array.Clear(part.Weights);
-        Run(Direction.Backward);
-        if (weights)
-            foreach (var part in _parts) Vectors.Add<T>(part.Weights, _node.InputGradient(1)!.Data);
-        if (_node.InputGradient(2) is not { } bias) return;
-        for (int plane = 0; plane < Images * bias.Count; plane++) bias.Data[plane % bias.Count] += Vectors.Sum<T>(_node.OutputGradient().Data.AsSpan(plane * _runs.Pixels, _runs.Pixels));
+        if (!add && x.Length == 0) Array.Clear(y);
+        Run(add ? Product.AddForward : Product.Forward, x, w, y);
     }
 
-    private void Run(Direction direction)
+    /// <summary>Adds ∂L/∂x, given <paramref name="g"/> = ∂L/∂y.</summary>
+    public void AddInputGradient(T[] gradient, T[] w, T[] g) => Run(Product.Input, gradient, w, g);
+
+    /// <summary>Adds ∂L/∂w, given <paramref name="g"/> = ∂L/∂y.</summary>
+    public void AddWeightGradient(T[] x, T[] gradient, T[] g)
     {
-        var body = new Body(this, direction);
-        if (_node.Output().Count > 0) WorkerPool.Run(ref body, _parts.Length, _node.MaxThreads);
+        foreach (var part in _parts) part.Clear(gradient.Length);
+        Run(Product.Weights, x, gradient, g);
+        foreach (var part in _parts) Vectors.Add<T>(part.Weights, gradient);
     }
 
-    private void RunPart(int index, Direction direction)
+    /// <summary>Adds a number to each plane.</summary>
+    /// <param name="bias">One number a channel.</param>
+    /// <param name="y">[N, channels, ...].</param>
+    public static void AddBias(T[] bias, Values<T> y)
     {
-        var part = _parts[index];
-        for (int image = index * Images / _parts.Length; image < (index + 1) * Images / _parts.Length; image++)
-            for (int group = 0; group < Groups; group++)
+        int plane = PlaneOf(y);
+        for (int i = 0; i * plane < y.Count; i++) Vectors.AddTo(bias[i % bias.Length], y.Data.AsSpan(i * plane, plane));
+    }
+
+    /// <summary>Adds ∂L/∂bias.</summary>
+    /// <param name="gradient">One number a channel.</param>
+    /// <param name="g">∂L/∂y [N, channels, ...].</param>
+    public static void AddBiasGradient(T[] gradient, Values<T> g)
+    {
+        int plane = PlaneOf(g);
+        for (int i = 0; i * plane < g.Count; i++) gradient[i % gradient.Length] += Vectors.Sum<T>(g.Data.AsSpan(i * plane, plane));
+    }
+
+    private static int PlaneOf(Values<T> values) => values.Count / Math.Max(1, values.Dims[0] * values.Dims[1]);
+
+    private void Run(Product product, T[] x, T[] w, T[] y)
+    {
+        if (y.Length == 0 || x.Length == 0) return;
+        var body = new Body(this, product, x, w, y);
+        WorkerPool.Run(ref body, _parts.Length, _maxThreads);
+    }
+
+    private readonly struct Body(ConvolutionProducts<T> products, Product product, T[] x, T[] w, T[] y) : IParallelBody
+    {
+        public void Run(int chunk, int lane)
+        {
+            var (s, runs, part) = (products._shape, products._runs, products._parts[chunk]);
+            int parts = products._parts.Length, first = (int)((long)chunk * s.Images / parts), end = (int)((long)(chunk + 1) * s.Images / parts);
+            int ofX = s.GroupChannels * runs.Plane, ofY = products.Outputs * runs.Pixels, ofW = products.Outputs * products.K;
+            for (int i = first * s.Groups; i < end * s.Groups; i++)
             {
-                if (direction == Direction.Forward) Forward(part, image, group);
-                else Backward(part, image, group);
+                int group = i % s.Groups;
+                var xs = x.AsSpan(i * ofX, ofX);
+                var ys = y.AsSpan(i * ofY, ofY);
+                if (product == Product.Weights) products.AddWeightGradient(part, xs, part.Weights.AsSpan(group * ofW, ofW), ys);
+                else if (product == Product.Input) products.AddInputGradient(part, xs, w.AsSpan(group * ofW, ofW), ys);
+                else products.Forward(part, xs, w.AsSpan(group * ofW, ofW), ys, product == Product.AddForward);
             }
+        }
     }
 
-    /// <summary>Elements of x, w and y that belong together.</summary>
-    private (Range X, Range W, Range Y) Ranges(int image, int group)
+    private void Forward(Part part, ReadOnlySpan<T> x, ReadOnlySpan<T> w, Span<T> y, bool add)
     {
-        int x = ((image * Groups) + group) * _shape.GroupChannels * _runs.Plane, w = group * Outputs * K, y = ((image * Groups) + group) * Outputs * _runs.Pixels;
-        return (x..(x + (_shape.GroupChannels * _runs.Plane)), w..(w + (Outputs * K)), y..(y + (Outputs * _runs.Pixels)));
+        var columns = Columns(part, x);
+        if (Outputs > 1)
+        {
+            Products.Multiply(w, false, columns, false, Outputs, K, _runs.Pixels, y, add, part.Memory);
+            return;
+        }
+        if (!add) y.Clear();
+        for (int k = 0; k < K; k++) Vectors.AddScaled(columns.Slice(k * _runs.Pixels, _runs.Pixels), w[k], y);
     }
 
-    private void Forward(Part part, int image, int group)
+    private void AddWeightGradient(Part part, ReadOnlySpan<T> x, Span<T> gradient, ReadOnlySpan<T> g)
     {
-        var (xs, ws, ys) = Ranges(image, group);
-        ReadOnlySpan<T> columns = Columns(part, _node.Input(0).Data.AsSpan(xs)), w = _node.Input(1).Data.AsSpan(ws);
-        var y = _node.Output().Data.AsSpan(ys);
-        if (Outputs > 1) Products.Multiply(w, false, columns, false, Outputs, K, _runs.Pixels, y, add: false, part.Memory);
+        var columns = Columns(part, x);
+        if (Outputs > 1) Products.Multiply(g, false, columns, true, Outputs, _runs.Pixels, K, gradient, add: true, part.Memory);
         else
-        {
-            y.Clear();
-            for (int k = 0; k < K; k++) Vectors.AddScaled(columns.Slice(k * _runs.Pixels, _runs.Pixels), w[k], y);
-        }
-        if (!_node.Has(2)) return;
-        for (int f = 0; f < Outputs; f++)
-        {
-            T bias = _node.Input(2).Data[(group * Outputs) + f];
-            Vectors.AddTo(bias, y.Slice(f * _runs.Pixels, _runs.Pixels));
-        }
+            for (int k = 0; k < K; k++) gradient[k] += Vectors.Dot(g, columns.Slice(k * _runs.Pixels, _runs.Pixels));
     }
 
-    private void Backward(Part part, int image, int group)
+    private void AddInputGradient(Part part, Span<T> gradient, ReadOnlySpan<T> w, ReadOnlySpan<T> g)
     {
-        var (xs, ws, ys) = Ranges(image, group);
-        ReadOnlySpan<T> g = _node.OutputGradient().Data.AsSpan(ys), w = _node.Input(1).Data.AsSpan(ws);
         int pixels = _runs.Pixels;
-        if (_node.InputGradient(1) is not null)
+        if (_runs.IsWhole && Outputs > 1)
         {
-            var columns = Columns(part, _node.Input(0).Data.AsSpan(xs));
-            var sums = part.Weights.AsSpan(ws);
-            if (Outputs > 1) Products.Multiply(g, false, columns, true, Outputs, pixels, K, sums, add: true, part.Memory);
-            else
-                for (int k = 0; k < K; k++) sums[k] += Vectors.Dot(g, columns.Slice(k * pixels, pixels));
+            Products.Multiply(w, true, g, false, K, Outputs, pixels, gradient, add: true, part.Memory);
+            return;
         }
-        if (_node.InputGradient(0) is not { } gradient) return;
-        var back = part.Back.Length > 0 ? part.Back : part.Back = new T[K * pixels];
+        var back = part.Back(K * pixels);
         if (Outputs > 1) Products.Multiply(w, true, g, false, K, Outputs, pixels, back, add: false, part.Memory);
         else
         {
-            Array.Clear(back);
-            for (int k = 0; k < K; k++) Vectors.AddScaled(g, w[k], back.AsSpan(k * pixels, pixels));
+            back.Clear();
+            for (int k = 0; k < K; k++) Vectors.AddScaled(g, w[k], back.Slice(k * pixels, pixels));
         }
-        for (int c = 0; c < _shape.GroupChannels; c++)
-            _runs.Fold<T>(back.AsSpan(c * _runs.Taps * pixels, _runs.Taps * pixels), gradient.Data.AsSpan(xs).Slice(c * _runs.Plane, _runs.Plane));
+        for (int c = 0; c < _shape.GroupChannels; c++) _runs.Fold<T>(back.Slice(c * _runs.Taps * pixels, _runs.Taps * pixels), gradient.Slice(c * _runs.Plane, _runs.Plane));
     }
 
+    /// <summary>The windows of a group of an image, [K, pixels].</summary>
     private ReadOnlySpan<T> Columns(Part part, ReadOnlySpan<T> x)
     {
         if (_runs.IsWhole) return x;
-        for (int c = 0; c < _shape.GroupChannels; c++) _runs.Unfold(x.Slice(c * _runs.Plane, _runs.Plane), part.Columns.AsSpan(c * _runs.Taps * _runs.Pixels));
-        return part.Columns;
+        var columns = part.Columns(K * _runs.Pixels);
+        for (int c = 0; c < _shape.GroupChannels; c++) _runs.Unfold(x.Slice(c * _runs.Plane, _runs.Plane), columns[(c * _runs.Taps * _runs.Pixels)..]);
+        return columns;
     }
 
-    private enum Direction
+    private enum Product
     {
         Forward,
-        Backward,
+        AddForward,
+        Input,
+        Weights,
     }
 
-    /// <summary>Memory of one part. Columns are zero where windows reach over the edge.</summary>
-    private sealed class Part(int columns, int weights)
+    /// <summary>Memory of one part, taken when it is first used.</summary>
+    private sealed class Part
     {
+        private T[] _columns = [], _back = [];
+
         public TapeMemory Memory { get; } = new(1);
 
-        public T[] Columns { get; } = new T[columns];
+        /// <summary>Sums of this part's images.</summary>
+        public T[] Weights { get; private set; } = [];
 
-        public T[] Back { get; set; } = [];
+        /// <summary>Zero where windows reach over the edge.</summary>
+        public Span<T> Columns(int count) => (_columns.Length == count ? _columns : _columns = new T[count]).AsSpan();
 
-        public T[] Weights { get; } = new T[weights];
-    }
+        public Span<T> Back(int count) => (_back.Length == count ? _back : _back = new T[count]).AsSpan();
 
-    private readonly struct Body(ConvolutionProducts<T> products, Direction direction) : IParallelBody
-    {
-        public void Run(int chunk, int lane) => products.RunPart(chunk, direction);
+        public void Clear(int weights)
+        {
+            if (Weights.Length != weights) Weights = new T[weights];
+            else Array.Clear(Weights);
+        }
     }
 }

@@ -48,7 +48,7 @@ internal sealed partial class GlobalAveragePool : GlobalPool
 }
 
 /// <summary>The maximum.</summary>
-internal sealed class GlobalMaxPool : GlobalPool
+internal sealed partial class GlobalMaxPool : GlobalPool
 {
     public override string OpType => "GlobalMaxPool";
 

@@ -7,7 +7,7 @@ namespace MLNet.Quantization.Ops;
 /// Each group of channels of each image of x [N, C, ...] is moved and scaled to mean 0 and variance 1, then scaled and moved by channel:
 /// y = (x - mean) / √(variance + epsilon) · scale + bias, float32, each step rounded. The sums are <see cref="FloatReductions"/>.
 /// </summary>
-internal abstract class ImageNormalization : Operator
+internal abstract partial class ImageNormalization : Operator
 {
     public override ValueFact[] Infer(OpContext context)
     {

@@ -20,7 +20,10 @@ internal static class Vectors
     public static void AddScaled<T>(ReadOnlySpan<T> x, T factor, Span<T> sum) where T : unmanaged, IFloatingPointIeee754<T> => Accumulate(new Scaled<T>(factor), x, x, sum);
 
     /// <summary>sum[i] += x[i] · y[i].</summary>
-    public static void AddProduct<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> sum) where T : unmanaged, IFloatingPointIeee754<T> => Accumulate(new Product<T>(), x, y, sum);
+    public static void AddProduct<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> sum) where T : unmanaged, IFloatingPointIeee754<T> => Accumulate(new Times<T>(), x, y, sum);
+
+    /// <summary>z[i] = x[i] · y[i].</summary>
+    public static void Product<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z) where T : unmanaged, IFloatingPointIeee754<T> => Map(new Times<T>(), x, y, z);
 
     /// <summary>sum[i] += f(x[i], y[i]).</summary>
     public static void Accumulate<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> sum)
@@ -139,7 +142,7 @@ internal static class Vectors
         public Vector<T> Apply(Vector<T> x, Vector<T> y) => (x * _factor) + _shift;
     }
 
-    private readonly struct Product<T> : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>
+    private readonly struct Times<T> : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>
     {
         public Vector<T> Apply(Vector<T> x, Vector<T> y) => x * y;
     }
