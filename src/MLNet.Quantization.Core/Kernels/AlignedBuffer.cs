@@ -11,6 +11,9 @@ internal sealed unsafe partial class AlignedBuffer
     /// <summary>A cache line, and the widest vector.</summary>
     public const int Alignment = 64;
 
+    /// <summary>The next multiple of <see cref="Alignment"/>, so that what lies behind so many bytes is aligned too.</summary>
+    public static long Align(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
+
     /// <summary>Large buffers start at a huge page, which saves address translations.</summary>
     private const int HugePage = 2 << 20;
 

@@ -25,6 +25,13 @@ internal sealed partial class BatchNormalization : Operator
         return [new(ElementType.Float, x.Shape)];
     }
 
+    /// <summary>s and t of one channel.</summary>
+    public static (float Scale, float Shift) FactorsOf(float scale, float bias, float mean, float variance, float epsilon)
+    {
+        float s = scale / MathF.Sqrt(variance + epsilon);
+        return (s, bias - (mean * s));
+    }
+
     public override Step Prepare(PrepareContext context) => new NormalizeStep(context.Attribute("epsilon", 1e-5f));
 
     private sealed class NormalizeStep(float epsilon) : Step
@@ -41,7 +48,7 @@ internal sealed partial class BatchNormalization : Operator
             for (int at = 0, i = 0; at < x.Length; at += plane, i++)
             {
                 int c = i % channels;
-                float s = scale[c] / MathF.Sqrt(variance[c] + epsilon), t = bias[c] - (mean[c] * s);
+                var (s, t) = FactorsOf(scale[c], bias[c], mean[c], variance[c], epsilon);
                 var to = y.Slice(at, plane);
                 Elementwise.Combine<MultiplyFunction>(x.Slice(at, plane), [s], to);
                 Elementwise.Combine<AddFunction>(to, [t], to);

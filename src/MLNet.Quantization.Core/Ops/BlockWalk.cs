@@ -6,18 +6,18 @@ internal sealed class BlockWalk
     private readonly int[] _extents;
     private readonly int _batch, _perBatch, _blocksOfBatch;
 
-    /// <param name="indices">Extents of the indices; the last one is the coordinates of a tuple.</param>
-    /// <param name="data">Extents of the tensor.</param>
+    /// <param name="indices">The last axis holds the coordinates of a tuple.</param>
+    /// <param name="data">The tensor.</param>
     /// <param name="batch">Leading axes that both share.</param>
-    public BlockWalk(int[] indices, int[] data, int batch)
+    public BlockWalk(TensorLayout indices, TensorLayout data, int batch)
     {
-        int depth = indices[^1];
+        int depth = indices.Dims[^1];
         _batch = batch;
-        _extents = data[batch..(batch + depth)];
-        Block = Product(data.AsSpan(batch + depth));
-        Count = Product(indices.AsSpan(0, indices.Length - 1));
-        _perBatch = Product(indices.AsSpan(batch, indices.Length - 1 - batch));
-        _blocksOfBatch = Product(_extents);
+        _extents = data.Dims[batch..(batch + depth)];
+        Block = data.CountOf(batch + depth, data.Rank);
+        Count = indices.CountOf(0, indices.Rank - 1);
+        _perBatch = indices.CountOf(batch, indices.Rank - 1);
+        _blocksOfBatch = data.CountOf(batch, batch + depth);
     }
 
     /// <summary>Elements of a block.</summary>
@@ -32,12 +32,5 @@ internal sealed class BlockWalk
         int at = 0;
         for (int i = 0; i < _extents.Length; i++) at = (at * _extents[i]) + indices.Resolve((tuple * _extents.Length) + i, _extents[i], node, _batch + i);
         return (_perBatch == 0 ? 0 : tuple / _perBatch * _blocksOfBatch) + at;
-    }
-
-    private static int Product(ReadOnlySpan<int> dims)
-    {
-        int product = 1;
-        foreach (int d in dims) product *= d;
-        return product;
     }
 }

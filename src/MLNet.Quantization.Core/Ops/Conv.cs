@@ -62,7 +62,7 @@ internal sealed partial class Conv : Operator
             int block = isPlane ? Math.Max(1, shape.Output.Count) : Math.Clamp((isFew ? FewBlockFloats : BlockFloats) / Math.Max(1, k) / 64 * 64, 64, Math.Max(64, shape.Output.Count));
             long floats = isPlane ? 2L * shape.Padded.Count : FloatGemm.PackedCount(FloatTier.Best, k, block) + block;
             int[] rows = isPlane ? PlaceOfTaps(shape) : isFew ? [.. Enumerable.Range(0, k).Select(l => l * block)] : [];
-            var state = new State(shape, block, 1, Align(sizeof(float) * floats), rows, isPlane);
+            var state = new State(shape, block, 1, AlignedBuffer.Align(sizeof(float) * floats), rows, isPlane);
             int lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * state.Blocks * shape.Groups));
             return new(lanes * state.LaneBytes, state with { Lanes = lanes });
         }
@@ -91,8 +91,6 @@ internal sealed partial class Conv : Operator
             }
             return places;
         }
-
-        private static long Align(long bytes) => (bytes + 63) / 64 * 64;
     }
 
     /// <summary>A chunk is a block of output pixels of one group of one image.</summary>

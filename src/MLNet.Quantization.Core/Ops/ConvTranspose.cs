@@ -48,7 +48,7 @@ internal sealed partial class ConvTranspose : Operator
         {
             var shape = ShapeOf(node, inputs[0]!.Dims, inputs[1]!.Dims, outputs[0]!.Dims);
             int groups = shape.Groups, rows = checked(shape.GroupChannels * shape.Window.Count), pixels = shape.Output.Count, channels = shape.GroupOutputs;
-            long turned = Align(4L * groups * rows * channels), lane = Align(4L * rows * pixels) + FloatGemm.WorkspaceBytes(channels, pixels);
+            long turned = AlignedBuffer.Align(4L * groups * rows * channels), lane = AlignedBuffer.Align(4L * rows * pixels) + FloatGemm.WorkspaceBytes(channels, pixels);
             int lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * groups));
             return new(turned + (lanes * lane), new State(shape, StridedCopy.Permute([groups, channels, rows], [0, 2, 1], sizeof(float)), turned, lanes, lane));
         }
@@ -66,8 +66,6 @@ internal sealed partial class ConvTranspose : Operator
                 WorkerPool.Run(ref body, state.Shape.Images * state.Shape.Groups, Math.Min(Parallelism.Resolve(context.MaxThreads), state.Lanes));
             }
         }
-
-        private static long Align(long bytes) => (bytes + 63) / 64 * 64;
     }
 
     /// <summary>A chunk is one group of one image.</summary>
@@ -79,7 +77,7 @@ internal sealed partial class ConvTranspose : Operator
             int group = chunk % s.Groups, pixels = state.Pixels, channels = s.GroupOutputs, rows = state.Rows, plane = s.Input.Count;
             var memory = new Span<byte>(workspace + (lane * state.LaneBytes), checked((int)state.LaneBytes));
             var product = MemoryMarshal.Cast<byte, float>(memory)[..(rows * pixels)];
-            memory = memory[(((rows * pixels * sizeof(float)) + 63) & -64)..];
+            memory = memory[(int)AlignedBuffer.Align((long)rows * pixels * sizeof(float))..];
             FloatGemm.MultiplyUnpacked(
                 new(weights + ((long)group * rows * channels), rows * channels), rows, new(x + ((long)chunk * channels * pixels), channels * pixels), channels, pixels, false, default, product, memory, 1);
             for (int f = 0; f < s.GroupChannels; f++)

@@ -26,7 +26,7 @@ internal sealed class FloatMaxPoolStep(OpContext node) : Step
         }
     }
 
-    private static int LineBytes(PoolShape shape) => ((shape.Input.Width * sizeof(float)) + 63) / 64 * 64;
+    private static int LineBytes(PoolShape shape) => (int)AlignedBuffer.Align((long)shape.Input.Width * sizeof(float));
 
     private readonly unsafe struct Body(PoolShape s, float* x, float* y, byte* lines) : IParallelBody
     {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization.Ops;
@@ -16,8 +15,7 @@ internal sealed partial class Gather : Operator
         if (shape.Rank == 0) throw context.Malformed("a scalar has no entries to pick");
         int axis = context.Axis(context.Attribute("axis", 0L), shape.Rank);
         if (indices.Value is { } constant && shape[axis].IsKnown)
-            foreach (long index in constant.ToInt64s())
-                if (index < -shape[axis].Value || index >= shape[axis].Value) throw context.Malformed($"index {index} lies outside the {shape[axis]} entries of axis {axis}");
+            foreach (long index in constant.ToInt64s()) IndexList.Resolve(index, shape[axis].Value, context, axis);
         ValueFact result = new(x.Type, new([.. shape.Dims[..axis], .. picked, .. shape.Dims[(axis + 1)..]]));
         return [indices.Value is not null && ShapeEntry.AllOf(x) is { } entries ? ShapeEntry.With(result, Picked(entries, indices.Value.ToInt64s())) : result];
     }
@@ -35,17 +33,11 @@ internal sealed partial class Gather : Operator
             var x = context.Inputs[0].Layout!;
             int axis = (int)(_axis < 0 ? _axis + x.Rank : _axis), outer = x.CountOf(0, axis), extent = x.Dims[axis];
             int block = x.CountOf(axis + 1, x.Rank) * x.Type.SizeOf(), count = context.Inputs[1].Count;
-            bool isLong = context.Inputs[1].Type == ElementType.Int64;
-            ReadOnlySpan<byte> from = context.Input<byte>(0), indices = context.Input<byte>(1);
+            var from = context.Input<byte>(0);
+            var indices = new IndexList(context.Inputs[1]);
             var to = context.Output<byte>(0);
             for (int o = 0; o < outer; o++)
-                for (int i = 0; i < count; i++)
-                {
-                    long index = isLong ? MemoryMarshal.Cast<byte, long>(indices)[i] : MemoryMarshal.Cast<byte, int>(indices)[i];
-                    if (index < -extent || index >= extent) throw node.Malformed($"index {index} lies outside the {extent} entries of axis {axis}");
-                    if (index < 0) index += extent;
-                    from.Slice(((o * extent) + (int)index) * block, block).CopyTo(to[(((o * count) + i) * block)..]);
-                }
+                for (int i = 0; i < count; i++) from.Slice(((o * extent) + indices.Resolve(i, extent, node, axis)) * block, block).CopyTo(to[(((o * count) + i) * block)..]);
         }
     }
 }

@@ -29,7 +29,7 @@ internal sealed class GatherND : Operator
     {
         private readonly int _batch = (int)node.Attribute("batch_dims", 0L);
 
-        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs) => new(0, new BlockWalk(inputs[1]!.Dims, inputs[0]!.Dims, _batch));
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs) => new(0, new BlockWalk(inputs[1]!, inputs[0]!, _batch));
 
         public override void Run(in StepContext context)
         {

@@ -57,7 +57,7 @@ internal sealed partial class Gemm : Operator
         {
             TensorLayout a = inputs[0]!, y = outputs[0]!;
             var c = inputs.Length > 2 ? inputs[2] : null;
-            long aBytes = transA ? (a.ByteCount + 63) / 64 * 64 : 0;
+            long aBytes = transA ? AlignedBuffer.Align(a.ByteCount) : 0;
             long bBytes = weights is null ? FloatGemm.WorkspaceBytes(a.Dims[transA ? 0 : 1], y.Dims[1]) : 0;
             bool isBias = c is not null && alpha == 1 && beta == 1 && c.Count == y.Dims[1] && (c.Rank == 1 || c.Rank == 2 && c.Dims[0] == 1);
             var plan = c is null || isBias ? null : new BroadcastPlan(y.Dims, c.Dims, y.Dims);

@@ -21,18 +21,14 @@ internal sealed class If : Operator
     private static ValueFact Merge(OpContext context, ValueFact a, ValueFact b)
     {
         if (a.Type != b.Type) throw context.Malformed($"its branches give {a.Type} and {b.Type}");
-        return new(a.Type, IteratedBody.Common(a.Shape, b.Shape));
+        return new(a.Type, ShapeRules.Common(a.Shape, b.Shape));
     }
 
     private static ValueFact[] BranchFacts(OpContext context, string branch)
     {
         if (context.Node.Attributes.Find(branch) is not ModelGraph body) throw context.Malformed($"attribute '{branch}' must hold a graph");
         if (body.Inputs.Length > 0) throw context.Malformed($"'{branch}' has inputs of its own, expected none");
-        var captures = context.Node.Captures();
-        var outer = new Dictionary<string, ValueFact>(StringComparer.Ordinal);
-        for (int i = 0; i < captures.Count; i++)
-            if (context.Inputs[context.Node.Inputs.Length + i] is { } fact) outer[captures[i]] = fact;
-        var facts = GraphInference.Infer(body, null, outer, context.Opset);
+        var facts = GraphInference.Infer(body, null, Subgraphs.OuterFacts(context), context.Opset);
         return [.. body.Outputs.Select(o => facts[o.Name])];
     }
 
@@ -41,8 +37,7 @@ internal sealed class If : Operator
     private static (ISubgraph Graph, int[] Inputs) Branch(PrepareContext context, string name)
     {
         var graph = context.Subgraph(name);
-        var captures = context.Node.Captures().ToList();
-        return (graph, [.. graph.Captures.Select(c => context.Node.Inputs.Length + captures.IndexOf(c))]);
+        return (graph, Subgraphs.CapturesOf(context, graph));
     }
 
     private sealed class IfStep((ISubgraph Graph, int[] Inputs) then, (ISubgraph Graph, int[] Inputs) otherwise, int outputs) : Step

@@ -18,10 +18,13 @@ internal readonly ref struct IndexList
 
     /// <summary>An index of 0 .. extent - 1 from one that may count from the end.</summary>
     /// <exception cref="ModelFormatException">It lies outside.</exception>
-    public int Resolve(int at, int extent, OpContext node, int axis)
+    public int Resolve(int at, int extent, OpContext node, int axis) => (int)Resolve(this[at], extent, node, axis);
+
+    /// <summary>The same of one number.</summary>
+    /// <exception cref="ModelFormatException">It lies outside.</exception>
+    public static long Resolve(long index, long extent, OpContext node, int axis)
     {
-        long index = this[at];
         if (index < -extent || index >= extent) throw node.Malformed($"index {index} lies outside the {extent} entries of axis {axis}");
-        return (int)(index < 0 ? index + extent : index);
+        return index < 0 ? index + extent : index;
     }
 }

@@ -65,7 +65,7 @@ internal sealed class IndexedCopy
             }
             int from = axis.Indices[i];
             var to = result.Slice(i * axis.ResultBytes, axis.ResultBytes);
-            if (from == Fill) FillWith(fill, to);
+            if (from == Fill) FillWith(fill[.._elementBytes], to);
             else if (i > 0 && from == axis.Indices[i - 1]) result.Slice((i - 1) * axis.ResultBytes, axis.ResultBytes).CopyTo(to);
             else if (isInner) Put(source.Slice(from * axis.SourceBytes, axis.SourceBytes), to);
             else Copy(source.Slice(from * axis.SourceBytes, axis.SourceBytes), fill, to, depth + 1);
@@ -79,9 +79,11 @@ internal sealed class IndexedCopy
         else from.CopyTo(to);
     }
 
-    private void FillWith(ReadOnlySpan<byte> fill, Span<byte> to)
+    /// <param name="fill">One element of 1, 2, 4 or 8 bytes.</param>
+    /// <param name="to">Becomes as many as fit.</param>
+    public static void FillWith(ReadOnlySpan<byte> fill, Span<byte> to)
     {
-        switch (_elementBytes)
+        switch (fill.Length)
         {
             case 1: to.Fill(fill[0]); break;
             case 2: MemoryMarshal.Cast<byte, short>(to).Fill(Unsafe.ReadUnaligned<short>(in fill[0])); break;

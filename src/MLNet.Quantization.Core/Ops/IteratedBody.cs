@@ -35,10 +35,7 @@ internal sealed record IteratedBody(OpContext Context, ModelGraph Graph, int Car
     public (ValueFact[] Carried, ValueFact[] Results) Infer(IEnumerable<ValueFact> initial, IReadOnlyList<ValueFact> others)
     {
         ValueFact[] carried = [.. initial.Select(f => new ValueFact(f.Type, f.Shape))];
-        var captures = Context.Node.Captures();
-        var outer = new Dictionary<string, ValueFact>(StringComparer.Ordinal);
-        for (int i = 0; i < captures.Count; i++)
-            if (Context.Inputs[Context.Node.Inputs.Length + i] is { } fact) outer[captures[i]] = fact;
+        var outer = Subgraphs.OuterFacts(Context);
         // Each round makes at least one more extent unknown, so this ends.
         while (true)
         {
@@ -51,7 +48,7 @@ internal sealed record IteratedBody(OpContext Context, ModelGraph Graph, int Car
             {
                 var result = results[CarriedOut + i];
                 if (result.Type != carried[i].Type) throw Context.Malformed($"carried value {i} is {carried[i].Type} before an iteration and {result.Type} after it");
-                next[i] = new(carried[i].Type, Common(carried[i].Shape, result.Shape));
+                next[i] = new(carried[i].Type, ShapeRules.Common(carried[i].Shape, result.Shape));
             }
             if (next.SequenceEqual(carried)) return (carried, results);
             carried = next;
@@ -63,13 +60,6 @@ internal sealed record IteratedBody(OpContext Context, ModelGraph Graph, int Car
     {
         Inputs = [.. Graph.Inputs.Select((input, i) => At(i, carried, others) is var fact ? new ValueInfo(input.Name, fact.Type, fact.Shape) : input)],
     };
-
-    /// <summary>The shape that both have: extents that differ are unknown, and null stands for ranks that do.</summary>
-    public static TensorShape? Common(TensorShape? a, TensorShape? b)
-    {
-        if (a is null || b is null || a.Rank != b.Rank) return null;
-        return new(Enumerable.Range(0, a.Rank).Select(i => a[i].SurelyEquals(b[i]) ? a[i] : Dimension.Unknown).ToArray());
-    }
 
     private ValueFact At(int input, ValueFact[] carried, IReadOnlyList<ValueFact> others) =>
         input < CarriedIn ? others[input] : input < CarriedIn + Carried ? carried[input - CarriedIn] : others[input - Carried];

@@ -13,7 +13,7 @@ internal abstract class IteratedStep(IteratedBody body, ISubgraph graph, ValueFa
     /// <summary>Far more than any model has steps; a loop that passes it is taken for one that does not end.</summary>
     public const int MaxIterations = 1 << 20;
 
-    private readonly int[] _captures = CapturesOf(body.Context, graph);
+    private readonly int[] _captures = Subgraphs.CapturesOf(body.Context, graph);
 
     /// <summary>The node, for errors.</summary>
     protected OpContext Node => body.Context;
@@ -142,12 +142,6 @@ internal abstract class IteratedStep(IteratedBody body, ISubgraph graph, ValueFa
 
     private ModelFormatException Differs(TensorLayout found, int[] expected, int output, int iteration) =>
         Node.Malformed($"its output {output} would get shape {found.Shape} in iteration {iteration}, expected to fit [{string.Join(',', expected)}]");
-
-    private static int[] CapturesOf(OpContext context, ISubgraph graph)
-    {
-        var all = context.Node.Captures().ToList();
-        return [.. graph.Captures.Select(c => context.Node.Inputs.Length + all.IndexOf(c))];
-    }
 }
 
 /// <summary>One index of an axis of a tensor, taken out or put in.</summary>

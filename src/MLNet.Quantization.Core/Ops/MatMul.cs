@@ -61,7 +61,7 @@ internal sealed partial class MatMul : Operator
         /// <summary>True where threads take whole products of a stack: one is too small for several.</summary>
         private static bool IsShared(MatrixStacks s) => s.Count > 1 && (long)s.Count * s.M * s.K * s.N >= SharedProducts;
 
-        private static long LaneBytes(MatrixStacks s) => (FloatGemm.WorkspaceBytes(s.K, s.N) + 63) / 64 * 64;
+        private static long LaneBytes(MatrixStacks s) => AlignedBuffer.Align(FloatGemm.WorkspaceBytes(s.K, s.N));
 
         private static void Multiply(MatrixStacks s, int i, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y, Span<byte> work, int maxThreads)
         {

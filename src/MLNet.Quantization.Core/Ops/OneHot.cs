@@ -40,7 +40,7 @@ internal sealed class OneHot : Operator
             int axis = node.Axis(node.Attribute("axis", -1L), y.Rank), depth = y.Dims[axis], inner = y.CountOf(axis + 1, y.Rank), size = y.Type.SizeOf();
             var values = context.Input<byte>(2);
             var to = context.Output<byte>(0);
-            for (int i = 0; i < to.Length; i += size) values[..size].CopyTo(to[i..]);
+            IndexedCopy.FillWith(values[..size], to);
             var indices = context.Input<T>(0);
             for (int i = 0; i < indices.Length; i++)
             {

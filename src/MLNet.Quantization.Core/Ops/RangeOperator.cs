@@ -22,7 +22,7 @@ internal sealed class RangeOperator : Operator
         }
         long count = (long)Math.Max(0, Math.Ceiling((limit - start) / delta));
         ValueFact result = new(type, new(count));
-        return [type == ElementType.Float || count > int.MaxValue ? result : ShapeEntry.With(result, count > 64 ? null : [.. Enumerable.Range(0, (int)count).Select(i => ShapeEntry.Of((long)start + (i * (long)delta)))])];
+        return [type == ElementType.Float || count > int.MaxValue ? result : ShapeEntry.With(result, count > ShapeEntry.MaxCount ? null : [.. Enumerable.Range(0, (int)count).Select(i => ShapeEntry.Of((long)start + (i * (long)delta)))])];
     }
 
     private static double? Number(ValueFact fact) => fact.Value switch

@@ -8,8 +8,7 @@ internal sealed class ReduceMax : Reduction
 {
     public override string OpType => "ReduceMax";
 
-    protected override ElementType[] IntegerTypes { get; } =
-        [ElementType.Int32, ElementType.Int64, ElementType.UInt32, ElementType.UInt64, ElementType.Int8, ElementType.UInt8, ElementType.Bool];
+    protected override ElementType[] IntegerTypes => Ordered;
 
     protected override float Reduce(ReadOnlySpan<float> x, Span<float> scratch) => FloatReductions.Max(x);
 

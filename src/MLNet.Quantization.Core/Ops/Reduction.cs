@@ -1,18 +1,22 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
 /// <summary>
 /// Some axes, or all, become one element each: axes are an attribute, and later an input; keepdims (by default) keeps them with extent 1.
-/// float32, whose elements are joined in the fixed order of <see cref="Kernels.FloatReductions"/>, and integers, which wrap.
+/// float32, whose elements are joined in the fixed order of <see cref="FloatReductions"/>, and integers, which wrap.
 /// </summary>
 /// <param name="axesAreInputFrom">The first opset whose axes are an input.</param>
 internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
 {
     /// <summary>The types of most reductions.</summary>
     private static readonly ElementType[] Wide = [ElementType.Int32, ElementType.Int64, ElementType.UInt32, ElementType.UInt64];
+
+    /// <summary>Those of ReduceMax and ReduceMin; bool as 0 and 1.</summary>
+    protected static ElementType[] Ordered { get; } = [.. Wide, ElementType.Int8, ElementType.UInt8, ElementType.Bool];
 
     /// <summary>The types beside float32.</summary>
     protected virtual ElementType[] IntegerTypes => Wide;
@@ -66,8 +70,6 @@ internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
     /// <param name="Row">Elements of one result.</param>
     private sealed record State(StridedCopy? Gather, int Row, int Columns);
 
-    private const int VirtualLanes = 16;
-
     private sealed class ReduceStep(Reduction op, PrepareContext node) : Step, IIntegerStep
     {
         public override bool ReadsAtRun(int input) => input == 0;
@@ -81,7 +83,7 @@ internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
             long scratch = op.NeedsScratch ? (long)sizeof(float) * row : 0;
             if (order.SequenceEqual(Enumerable.Range(0, x.Rank))) return new(scratch, new State(null, row, 0));
             int first = reduced.Min(), end = reduced.Max() + 1, columns = end - first == reduced.Count && row > 0 ? x.CountOf(end, x.Rank) : 0;
-            return new(Math.Max(x.ByteCount + scratch, VirtualLanes * 4L * columns), new State(StridedCopy.Permute(x.Dims, order, x.Type.SizeOf()), row, columns));
+            return new(Math.Max(x.ByteCount + scratch, FloatReductions.VirtualLanes * (long)sizeof(float) * columns), new State(StridedCopy.Permute(x.Dims, order, x.Type.SizeOf()), row, columns));
         }
 
         public override void Run(in StepContext context)

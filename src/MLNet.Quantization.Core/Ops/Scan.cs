@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
@@ -128,8 +129,6 @@ internal sealed class Scan : Operator
     /// <summary>One index of each scanned input lies in the workspace.</summary>
     private sealed class ScanStep(Form form, ISubgraph graph, ValueFact[] results) : IteratedStep(form.Body, graph, results, form.FirstState)
     {
-        private const int Alignment = 64;
-
         private sealed record Slices(TensorLayout[] Layouts, int[] Offsets);
 
         public Form Form => form;
@@ -144,7 +143,7 @@ internal sealed class Scan : Operator
                 int axis = form.InputAxis(i, x.Rank);
                 slices.Layouts[i] = new(x.Type, [.. x.Dims[..axis], .. x.Dims[(axis + 1)..]]);
                 slices.Offsets[i] = bytes;
-                bytes = checked(bytes + (((int)slices.Layouts[i].ByteCount + Alignment - 1) / Alignment * Alignment));
+                bytes = checked(bytes + (int)AlignedBuffer.Align(slices.Layouts[i].ByteCount));
             }
             return new(Math.Max(bytes, 1), slices);
         }

@@ -52,8 +52,8 @@ internal sealed class Scatter(string opType) : Operator
 
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
-            int[] x = inputs[0]!.Dims, indices = inputs[1]!.Dims;
-            return new(0, isByBlocks ? new BlockWalk(indices, x, 0) : new ElementWalk(indices, x, node.Axis(node.Attribute("axis", 0L), x.Length)));
+            TensorLayout x = inputs[0]!, indices = inputs[1]!;
+            return new(0, isByBlocks ? new BlockWalk(indices, x, 0) : new ElementWalk(indices.Dims, x.Dims, node.Axis(node.Attribute("axis", 0L), x.Rank)));
         }
 
         public override void Run(in StepContext context)

@@ -9,7 +9,7 @@ namespace MLNet.Quantization.Ops;
 internal readonly record struct ShapeEntry(long? Number, Dimension Extent)
 {
     /// <summary>Longer vectors are data, not shapes.</summary>
-    private const int MaxCount = 64;
+    public const int MaxCount = 64;
 
     public static ShapeEntry Of(long number) => new(number, Dimension.Unknown);
 

@@ -44,6 +44,13 @@ internal static class ShapeRules
         return x.IsKnown ? y : y.IsKnown ? x : Dimension.Unknown;
     }
 
+    /// <summary>The shape that both have: extents that differ are unknown, and null stands for ranks that do.</summary>
+    public static TensorShape? Common(TensorShape? a, TensorShape? b)
+    {
+        if (a is null || b is null || a.Rank != b.Rank) return null;
+        return new(Enumerable.Range(0, a.Rank).Select(i => a[i].SurelyEquals(b[i]) ? a[i] : Dimension.Unknown).ToArray());
+    }
+
     /// <summary>The axes that a node names: an attribute before opset 13, input <paramref name="input"/> after; null where it names none.</summary>
     public static long[]? Axes(OpContext context, string attribute, int input, int firstOpsetOfInput)
     {

@@ -30,8 +30,16 @@ internal abstract class SoftmaxOperator : Operator
     /// <param name="scratch">As many.</param>
     protected abstract void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch);
 
-    /// <summary>Rows of n elements, one behind the other; false where they are to be taken one by one.</summary>
-    protected virtual bool AllRows(ReadOnlySpan<float> x, int n, Span<float> y, int maxThreads) => false;
+    /// <summary>Rows of n elements that lie one behind the other: by default one by one.</summary>
+    /// <param name="x">[rows, n].</param>
+    /// <param name="n">1 or more.</param>
+    /// <param name="y">[rows, n]; may be x itself.</param>
+    /// <param name="scratch">n.</param>
+    /// <param name="maxThreads">Threads to keep busy.</param>
+    protected virtual void AllRows(ReadOnlySpan<float> x, int n, Span<float> y, Span<float> scratch, int maxThreads)
+    {
+        for (int at = 0; at < y.Length; at += n) Row(x.Slice(at, n), y.Slice(at, n), scratch);
+    }
 
     /// <param name="Length">Elements of a row.</param>
     /// <param name="Stride">From one element to the next.</param>
@@ -59,8 +67,7 @@ internal abstract class SoftmaxOperator : Operator
             Span<float> row = work[..rows.Length], scratch = work.Slice(rows.Length, rows.Length);
             if (rows.Stride == 1)
             {
-                if (op.AllRows(x, rows.Length, y, context.MaxThreads)) return;
-                for (int at = 0; at < y.Length; at += rows.Length) op.Row(x.Slice(at, rows.Length), y.Slice(at, rows.Length), scratch);
+                op.AllRows(x, rows.Length, y, scratch, context.MaxThreads);
                 return;
             }
             for (int block = 0; block < y.Length; block += rows.Length * rows.Stride)
@@ -81,7 +88,7 @@ internal sealed partial class Softmax : SoftmaxOperator
 
     protected override void Row(ReadOnlySpan<float> x, Span<float> y, Span<float> scratch) => FloatReductions.Softmax(x, y);
 
-    protected override unsafe bool AllRows(ReadOnlySpan<float> x, int n, Span<float> y, int maxThreads)
+    protected override unsafe void AllRows(ReadOnlySpan<float> x, int n, Span<float> y, Span<float> scratch, int maxThreads)
     {
         fixed (float* px = x, py = y)
         {
@@ -89,7 +96,6 @@ internal sealed partial class Softmax : SoftmaxOperator
             var body = new Body(px, rows, n, py, chunkRows);
             WorkerPool.Run(ref body, (rows + chunkRows - 1) / chunkRows, maxThreads);
         }
-        return true;
     }
 
     /// <summary>Values for which waking another thread pays.</summary>

@@ -33,14 +33,17 @@ internal sealed class Split : Operator
         return facts;
     }
 
+    /// <summary>True where the lengths are computed.</summary>
+    private static bool IsOpen(OpContext context) => context.Opset >= LengthsAsInput && ShapeRules.IsOpen(context, 1);
+
     /// <summary>Null while they follow from an extent, or a value, that is not known yet.</summary>
     private static long[]? Lengths(OpContext context, Dimension extent)
     {
+        if (IsOpen(context)) return null;
         int count = context.OutputCount;
         long[]? given = context.Opset >= LengthsAsInput
-            ? context.Optional(1) is null ? null : ShapeRules.IsOpen(context, 1) ? [] : ShapeRules.Integers(context, 1, context.Input(1))
+            ? context.Optional(1) is null ? null : ShapeRules.Integers(context, 1, context.Input(1))
             : context.Node.Attributes.Contains("split") ? [.. context.Attribute("split", ImmutableArray<long>.Empty)] : null;
-        if (given is { Length: 0 } && count > 0) return null;
         if (given is not null)
         {
             if (given.Length != count || given.Any(l => l < 0) || extent.IsKnown && given.Sum() != extent.Value)
@@ -53,25 +56,36 @@ internal sealed class Split : Operator
         return [.. Enumerable.Repeat(each, count - 1), last];
     }
 
-    public override Step Prepare(PrepareContext context) => new SplitStep(context.Attribute("axis", 0L));
+    public override Step Prepare(PrepareContext context) => new SplitStep(context);
 
-    private sealed class SplitStep(long axis) : Step
+    private sealed class SplitStep(PrepareContext node) : Step
     {
-        public override bool ReadsAtRun(int input) => input == 0;
+        /// <summary>Lengths that are not known before the run matter only where an omitted part is to be skipped.</summary>
+        private readonly bool _readsLengths = IsOpen(node) && node.Node.Outputs.Contains("");
+
+        public override bool ReadsAtRun(int input) => input == 0 || _readsLengths;
+
+        public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs) => new(0, Lengths(node, inputs[0]!.Dims[AxisOf(inputs[0]!)]));
 
         public override void Run(in StepContext context)
         {
             var layout = context.Inputs[0].Layout!;
             var x = context.Input<byte>(0);
-            int from = (int)(axis < 0 ? axis + layout.Rank : axis), outer = layout.CountOf(0, from), row = outer == 0 ? 0 : x.Length / outer, at = 0;
+            int axis = AxisOf(layout), outer = layout.CountOf(0, axis), row = outer == 0 ? 0 : x.Length / outer, each = row / Math.Max(1, layout.Dims[axis]), at = 0;
             for (int i = 0; i < context.Outputs.Length; i++)
             {
-                if (!context.Outputs[i].IsPresent) throw new InvalidOperationException("Every part has a place.");
+                if (!context.Outputs[i].IsPresent)
+                {
+                    at += each * (int)(context.State is long[] lengths ? lengths[i] : new IndexList(context.Inputs[1])[i]);
+                    continue;
+                }
                 var to = context.Output<byte>(i);
                 int part = outer == 0 ? 0 : to.Length / outer;
                 for (int o = 0; o < outer; o++) x.Slice((o * row) + at, part).CopyTo(to[(o * part)..]);
                 at += part;
             }
         }
+
+        private int AxisOf(TensorLayout x) => node.Axis(node.Attribute("axis", 0L), x.Rank);
     }
 }

@@ -30,12 +30,7 @@ internal sealed class CodeConstants(GraphPatch patch)
     public string Weights(string stem, QuantizedConstant weights, bool transpose)
     {
         if (!transpose) return weights.Name ?? New($"{stem}_weights", weights.Codes);
-        int n = weights.Codes.Dims[0], k = weights.Codes.Dims[1];
-        var from = weights.Codes.Span<sbyte>();
-        var to = new sbyte[from.Length];
-        for (int i = 0; i < n; i++)
-            for (int j = 0; j < k; j++) to[(j * n) + i] = from[(i * k) + j];
-        return New($"{stem}_weights", Tensor.Create(to, k, n));
+        return New($"{stem}_weights", Tensor.Create(weights.Turned(), weights.Codes.Dims[1], weights.Codes.Dims[0]));
     }
 
     /// <summary>Any constant, under a new name.</summary>

@@ -48,11 +48,7 @@ internal static class NormalizeInPlace
         if (parts is not [{ } scale, { } bias, { } mean, { } variance] || parts.Any(p => p!.Type != ElementType.Float || p.Rank != 1 || p.Count != scale.Count)) return null;
         float epsilon = node.Attributes.Get("epsilon", 1e-5f);
         float[] s = new float[scale.Count], t = new float[scale.Count];
-        for (int c = 0; c < s.Length; c++)
-        {
-            s[c] = scale.Span<float>()[c] / MathF.Sqrt(variance.Span<float>()[c] + epsilon);
-            t[c] = bias.Span<float>()[c] - (mean.Span<float>()[c] * s[c]);
-        }
+        for (int c = 0; c < s.Length; c++) (s[c], t[c]) = BatchNormalization.FactorsOf(scale.Span<float>()[c], bias.Span<float>()[c], mean.Span<float>()[c], variance.Span<float>()[c], epsilon);
         return (Tensor.Create(s, s.Length), Tensor.Create(t, t.Length));
     }
 }

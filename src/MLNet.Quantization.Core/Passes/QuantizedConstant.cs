@@ -8,6 +8,18 @@ namespace MLNet.Quantization.Passes;
 /// <param name="Name">The initializer that holds the codes, where they stand so in the graph; else null.</param>
 internal sealed record QuantizedConstant(Tensor Codes, float[] Scales, string? Name)
 {
+    /// <summary>s8 codes [matrices · rows, columns] with each matrix turned: [matrices · columns, rows].</summary>
+    public sbyte[] Turned(int matrices = 1)
+    {
+        int rows = Codes.Dims[0] / matrices, columns = Codes.Dims[1];
+        var from = Codes.Span<sbyte>();
+        var to = new sbyte[from.Length];
+        for (int m = 0; m < matrices; m++)
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < columns; j++) to[(((m * columns) + j) * rows) + i] = from[(((m * rows) + i) * columns) + j];
+        return to;
+    }
+
     public float ScaleOf(int channel) => Scales[Scales.Length == 1 ? 0 : channel];
 
     /// <summary>

@@ -28,16 +28,8 @@ internal static class WriteRecurrentLayers
     /// <summary>B, sequence_lens, initial_h, initial_c and P.</summary>
     private const int FirstOptional = 3, Optionals = 5;
 
-    private static string Weights(CodeConstants constants, Node node, string part, QuantizedConstant weights, int directions)
-    {
-        int rows = weights.Codes.Dims[0] / directions, k = weights.Codes.Dims[1];
-        var from = weights.Codes.Span<sbyte>();
-        var to = new sbyte[from.Length];
-        for (int d = 0; d < directions; d++)
-            for (int j = 0; j < rows; j++)
-                for (int i = 0; i < k; i++) to[(((d * k) + i) * rows) + j] = from[(((d * rows) + j) * k) + i];
-        return constants.New($"{node.DisplayName}_{part}", Tensor.Create(to, directions, k, rows));
-    }
+    private static string Weights(CodeConstants constants, Node node, string part, QuantizedConstant weights, int directions) =>
+        constants.New($"{node.DisplayName}_{part}", Tensor.Create(weights.Turned(directions), directions, weights.Codes.Dims[1], weights.Codes.Dims[0] / directions));
 
     private static string[] Scales(CodeConstants constants, Node node, string part, QuantizedConstant weights, int directions)
     {

@@ -155,6 +155,7 @@ public sealed class TrainerTests
     private static WeakReference[] Passes(FloatNetwork network, int count) => [.. Enumerable.Range(1, count).Select(rows => new WeakReference(network.TapeOf([rows, MadeUpRows.Width])))];
 
     [TestMethod]
+    [DoNotParallelize] // It measures the whole process.
     public void MemoryIsFlatOverEpochs()
     {
         // Managed memory after everything was collected; the first epochs make tapes, plans and compiled code.

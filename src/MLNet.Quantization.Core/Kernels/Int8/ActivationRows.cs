@@ -13,7 +13,7 @@ internal static unsafe class ActivationRows
     /// </summary>
     public static long Stride(Int8Kernel kernel, long k)
     {
-        long bytes = ((k * kernel.ActivationBytes) + 63) / 64 * 64;
+        long bytes = AlignedBuffer.Align(k * kernel.ActivationBytes);
         return bytes % 512 == 0 ? bytes + 64 : bytes;
     }
 

@@ -41,7 +41,7 @@ internal sealed unsafe class DynamicProduct
     {
         ArgumentOutOfRangeException.ThrowIfNegative(m);
         if (m == 0) return 0;
-        if (!IsBlocked(m)) return RowBytes(m) + Align((long)m * Weights.K) + _product.WorkspaceBytes(m) + AlignedBuffer.Alignment;
+        if (!IsBlocked(m)) return RowBytes(m) + AlignedBuffer.Align((long)m * Weights.K) + _product.WorkspaceBytes(m) + AlignedBuffer.Alignment;
         int rows = BlockRows(m);
         return AlignedBuffer.Alignment + (LaneBytes(rows) * Math.Min(WorkerPool.LaneCount, Blocks(m, rows)));
     }
@@ -102,9 +102,7 @@ internal sealed unsafe class DynamicProduct
     private long LaneBytes(int rows) => RowBytes(rows) + (rows * Stride);
 
     /// <summary>Scales and zero points.</summary>
-    private static long RowBytes(int rows) => 2 * Align(4L * rows);
-
-    private static long Align(long bytes) => (bytes + AlignedBuffer.Alignment - 1) / AlignedBuffer.Alignment * AlignedBuffer.Alignment;
+    private static long RowBytes(int rows) => 2 * AlignedBuffer.Align(4L * rows);
 
     private ArgumentException TooSmall(int bytes, int m) =>
         new($"The workspace holds {bytes} bytes, needed are {WorkspaceBytes(m)}.", "workspace");
@@ -124,7 +122,7 @@ internal sealed unsafe class DynamicProduct
         int k = Weights.K, padding = (int)(Weights.Groups * Weights.Kernel.GroupSize) - k;
         long stride = Stride;
         float* scales = (float*)scratch;
-        int* zeroPoints = (int*)(scratch + Align(4L * rows));
+        int* zeroPoints = (int*)(scratch + AlignedBuffer.Align(4L * rows));
         byte* codes = scratch + RowBytes(rows), to = codes;
         for (int i = 0; i < rows; i++, x += k, to += stride)
         {
@@ -137,13 +135,13 @@ internal sealed unsafe class DynamicProduct
     private void Whole(float* x, int m, float* c, Span<byte> scratch, int maxThreads)
     {
         int k = Weights.K, n = Weights.N;
-        long codesAt = RowBytes(m), restAt = codesAt + Align((long)m * k);
+        long codesAt = RowBytes(m), restAt = codesAt + AlignedBuffer.Align((long)m * k);
         if (scratch.Length < restAt) throw TooSmall(scratch.Length, m);
         fixed (byte* p = scratch)
         {
             var codes = new Span<byte>(p + codesAt, m * k);
             var scales = new Span<float>(p, m);
-            var zeroPoints = new Span<int>(p + Align(4L * m), m);
+            var zeroPoints = new Span<int>(p + AlignedBuffer.Align(4L * m), m);
             RowQuantizer.Quantize(new(x, m * k), m, k, codes, scales, zeroPoints, maxThreads);
             _product.Run(codes, m, scales, zeroPoints, new(c, m * n), scratch[(int)restAt..], maxThreads);
         }

@@ -28,8 +28,6 @@ internal abstract unsafe class RowProduct
     /// <param name="slots">How many the memory is for.</param>
     /// <param name="y">[rows, N].</param>
     public abstract void Run(int rows, byte* memory, int slots, float* y);
-
-    protected static long Align(long bytes) => (bytes + AlignedBuffer.Alignment - 1) / AlignedBuffer.Alignment * AlignedBuffer.Alignment;
 }
 
 /// <summary>Float32 rows (<see cref="FloatGemm"/>).</summary>
@@ -41,7 +39,7 @@ internal sealed unsafe class FloatRows(FloatWeights weights, float[] bias) : Row
 
     public override int N => weights.N;
 
-    public override long SlotBytes(int slots) => Align(4L * K * slots);
+    public override long SlotBytes(int slots) => AlignedBuffer.Align(4L * K * slots);
 
     public override void Put(byte* x, int slot, byte* memory, int slots) => Buffer.MemoryCopy(x, memory + (4L * K * slot), 4L * K, 4L * K);
 
@@ -59,13 +57,13 @@ internal sealed unsafe class DynamicRows(FloatProduct product) : RowProduct
 
     private long Stride { get; } = ActivationRows.Stride(product.Weights.Kernel, product.Weights.K);
 
-    public override long SlotBytes(int slots) => (2 * Align(4L * slots)) + (Stride * slots) + Align(K);
+    public override long SlotBytes(int slots) => (2 * AlignedBuffer.Align(4L * slots)) + (Stride * slots) + AlignedBuffer.Align(K);
 
     public override void Put(byte* x, int slot, byte* memory, int slots)
     {
         var scales = (float*)memory;
-        var zeroPoints = (int*)(memory + Align(4L * slots));
-        byte* rows = memory + (2 * Align(4L * slots)), row = rows + (Stride * slot);
+        var zeroPoints = (int*)(memory + AlignedBuffer.Align(4L * slots));
+        byte* rows = memory + (2 * AlignedBuffer.Align(4L * slots)), row = rows + (Stride * slot);
         var kernel = product.Weights.Kernel;
         if (kernel.Form == ActivationForm.Bytes)
         {
@@ -82,7 +80,7 @@ internal sealed unsafe class DynamicRows(FloatProduct product) : RowProduct
 
     public override void Run(int rows, byte* memory, int slots, float* y)
     {
-        product.RunCopied(memory + (2 * Align(4L * slots)), rows, (float*)memory, (int*)(memory + Align(4L * slots)), 4, y);
+        product.RunCopied(memory + (2 * AlignedBuffer.Align(4L * slots)), rows, (float*)memory, (int*)(memory + AlignedBuffer.Align(4L * slots)), 4, y);
         GC.KeepAlive(product);
     }
 }

@@ -19,7 +19,7 @@ internal readonly ref struct ImageCodes(ReadOnlySpan<byte> codes, ReadOnlySpan<f
     public readonly Span<byte> Rest = rest;
 
     /// <summary>What <see cref="Make"/> takes for a tensor whose first axis counts images.</summary>
-    public static long WorkspaceBytes(TensorLayout images) => LinearShape.Align(images.Count) + (2 * LinearShape.Align(4L * images.Dims[0]));
+    public static long WorkspaceBytes(TensorLayout images) => AlignedBuffer.Align(images.Count) + (2 * AlignedBuffer.Align(4L * images.Dims[0]));
 
     /// <param name="x">All images.</param>
     /// <param name="images">1 or more.</param>
@@ -27,7 +27,7 @@ internal readonly ref struct ImageCodes(ReadOnlySpan<byte> codes, ReadOnlySpan<f
     /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
     public static ImageCodes Make(ReadOnlySpan<float> x, int images, Span<byte> workspace, int maxThreads)
     {
-        int scalesAt = (int)LinearShape.Align(x.Length), zeroPointsAt = scalesAt + (int)LinearShape.Align(4L * images), restAt = zeroPointsAt + (int)LinearShape.Align(4L * images);
+        int scalesAt = (int)AlignedBuffer.Align(x.Length), zeroPointsAt = scalesAt + (int)AlignedBuffer.Align(4L * images), restAt = zeroPointsAt + (int)AlignedBuffer.Align(4L * images);
         var codes = workspace[..x.Length];
         var scales = MemoryMarshal.Cast<byte, float>(workspace.Slice(scalesAt, 4 * images));
         var zeroPoints = MemoryMarshal.Cast<byte, int>(workspace.Slice(zeroPointsAt, 4 * images));

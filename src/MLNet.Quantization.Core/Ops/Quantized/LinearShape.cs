@@ -42,6 +42,4 @@ internal static class LinearShape
 
     /// <summary>Rows of x: all axes but the last.</summary>
     public static int Rows(TensorLayout x) => x.CountOf(0, x.Rank - 1);
-
-    public static long Align(long bytes) => (bytes + 63) / 64 * 64;
 }

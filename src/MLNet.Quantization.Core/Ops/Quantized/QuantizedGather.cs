@@ -36,14 +36,13 @@ internal sealed class QuantizedGather : Operator
         {
             var table = context.Inputs[0].Layout!;
             int rows = table.Dims[0], columns = table.Dims[1], count = context.Inputs[1].Count;
-            ReadOnlySpan<long> longs = context.Inputs[1].Type == ElementType.Int64 ? context.Input<long>(1) : [];
-            ReadOnlySpan<int> ints = longs.IsEmpty ? context.Input<int>(1) : [];
+            var indices = new IndexList(context.Inputs[1]);
             var codes = context.Input<sbyte>(0);
             var scales = context.Input<float>(2);
             var to = context.Output<float>(0);
             for (int i = 0; i < count; i++)
             {
-                int row = Row(node, longs.IsEmpty ? ints[i] : longs[i], rows);
+                int row = Row(node, indices[i], rows);
                 Quantizer.Dequantize(codes.Slice(row * columns, columns), new(scales[row], 0), to.Slice(i * columns, columns));
             }
         }

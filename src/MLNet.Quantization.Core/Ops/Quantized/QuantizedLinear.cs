@@ -55,7 +55,7 @@ internal sealed class QuantizedLinear : Operator
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs)
         {
             int rows = LinearShape.Rows(inputs[0]!);
-            long codes = inputType == ElementType.UInt8 ? 0 : LinearShape.Align((long)rows * k);
+            long codes = inputType == ElementType.UInt8 ? 0 : AlignedBuffer.Align((long)rows * k);
             return new(codes + Math.Max(ProductBytes(rows), sparse?.WorkspaceBytes(rows) ?? 0));
         }
 
@@ -72,7 +72,7 @@ internal sealed class QuantizedLinear : Operator
             rest = context.Workspace;
             if (inputType == ElementType.UInt8) return context.Input<byte>(0);
             var codes = context.Workspace[..(rows * k)];
-            rest = context.Workspace[(int)LinearShape.Align(codes.Length)..];
+            rest = context.Workspace[(int)AlignedBuffer.Align(codes.Length)..];
             if (inputType == ElementType.Float) Quantizer.Quantize(context.Input<float>(0), Parameters, codes);
             else
             {

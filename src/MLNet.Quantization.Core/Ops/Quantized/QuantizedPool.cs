@@ -66,7 +66,7 @@ internal sealed class QuantizedPool : Operator
             var shape = IsGlobal(_node)
                 ? new(1, Extents.Of(dims[1..^1]), Extents.Of(dims[1..^1]), Extents.One, Extents.One, default, Extents.One)
                 : PoolShape.Resolve(_node, first);
-            long lane = LinearShape.Align(_isMaximum ? (long)dims[^2] * dims[^1] : dims[^1] * sizeof(int));
+            long lane = AlignedBuffer.Align(_isMaximum ? (long)dims[^2] * dims[^1] : dims[^1] * sizeof(int));
             return new(lane * WorkerPool.LaneCount, new State(shape, dims[0], dims[^1], lane));
         }
 

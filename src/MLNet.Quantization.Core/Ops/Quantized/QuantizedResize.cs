@@ -36,7 +36,7 @@ internal sealed class QuantizedResize : Resize
     private sealed record State(Axis[] Leading, (int Element, float Weight)[]?[]? Taps, int Lines, int Input, int Output, int Inner)
     {
         /// <summary>A line that is summed for each leading axis, one for the sum, one for the result.</summary>
-        public long LaneBytes => LinearShape.Align((((Leading.Length + 1L) * Input) + Output) * sizeof(float));
+        public long LaneBytes => AlignedBuffer.Align((((Leading.Length + 1L) * Input) + Output) * sizeof(float));
     }
 
     private sealed class ResizeStep : Step

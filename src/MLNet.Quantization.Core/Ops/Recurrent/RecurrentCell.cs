@@ -35,8 +35,6 @@ internal abstract unsafe class RecurrentCell
     /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
     public abstract void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch);
 
-    protected static long Align(long bytes) => (bytes + AlignedBuffer.Alignment - 1) / AlignedBuffer.Alignment * AlignedBuffer.Alignment;
-
     /// <summary>One cell for each direction.</summary>
     /// <param name="form">The node.</param>
     /// <param name="weights">Its W and R.</param>
@@ -80,11 +78,11 @@ internal abstract unsafe class RecurrentCell
     private sealed class PlainCell(RowProduct input, RowProduct recurrent, RecurrentWeights weights, float clip, RecurrentGates gates, float[] peepholes, bool coupled)
         : RecurrentCell(input, weights, clip)
     {
-        public override long ScratchBytes(int rows) => Align(recurrent.SlotBytes(rows)) + Align(4L * rows * recurrent.N);
+        public override long ScratchBytes(int rows) => AlignedBuffer.Align(recurrent.SlotBytes(rows)) + AlignedBuffer.Align(4L * rows * recurrent.N);
 
         public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch)
         {
-            float* sums = (float*)(scratch + Align(recurrent.SlotBytes(capacity)));
+            float* sums = (float*)(scratch + AlignedBuffer.Align(recurrent.SlotBytes(capacity)));
             for (int i = 0; i < rows; i++) recurrent.Put((byte*)(state + ((long)i * Width)), i, scratch, capacity);
             recurrent.Run(rows, scratch, capacity, sums);
             fixed (float* p = peepholes)
@@ -105,12 +103,12 @@ internal abstract unsafe class RecurrentCell
     /// <summary>GRU without linear_before_reset: a second product, over r ⊙ h.</summary>
     private sealed class ResetCell(RowProduct input, RowProduct first, RowProduct last, RecurrentWeights weights, float clip, ResetGates gates) : RecurrentCell(input, weights, clip)
     {
-        public override long ScratchBytes(int rows) => Align(Math.Max(first.SlotBytes(rows), last.SlotBytes(rows))) + Align(4L * rows * first.N) + Align(4L * rows * Width);
+        public override long ScratchBytes(int rows) => AlignedBuffer.Align(Math.Max(first.SlotBytes(rows), last.SlotBytes(rows))) + AlignedBuffer.Align(4L * rows * first.N) + AlignedBuffer.Align(4L * rows * Width);
 
         public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch)
         {
-            float* sums = (float*)(scratch + Align(Math.Max(first.SlotBytes(capacity), last.SlotBytes(capacity))));
-            float* reset = (float*)((byte*)sums + Align(4L * capacity * first.N));
+            float* sums = (float*)(scratch + AlignedBuffer.Align(Math.Max(first.SlotBytes(capacity), last.SlotBytes(capacity))));
+            float* reset = (float*)((byte*)sums + AlignedBuffer.Align(4L * capacity * first.N));
             for (int i = 0; i < rows; i++) first.Put((byte*)(state + ((long)i * Width)), i, scratch, capacity);
             first.Run(rows, scratch, capacity, sums);
             for (int i = 0; i < rows; i++)

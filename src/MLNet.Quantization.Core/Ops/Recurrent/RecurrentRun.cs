@@ -1,3 +1,5 @@
+using MLNet.Quantization.Kernels;
+
 namespace MLNet.Quantization.Ops.Recurrent;
 
 /// <summary>
@@ -30,7 +32,7 @@ internal unsafe struct RecurrentRun
     public static long Bytes(RecurrentCell cell, int steps, int rows)
     {
         int block = BlockSteps(cell, steps, rows), slots = block * rows;
-        return Align(8L * rows) + (2 * Align(4L * rows * cell.Width)) + Align(4L * slots * cell.Input.N) + Align(cell.Input.SlotBytes(slots)) + Align(cell.ScratchBytes(rows));
+        return AlignedBuffer.Align(8L * rows) + (2 * AlignedBuffer.Align(4L * rows * cell.Width)) + AlignedBuffer.Align(4L * slots * cell.Input.N) + AlignedBuffer.Align(cell.Input.SlotBytes(slots)) + AlignedBuffer.Align(cell.ScratchBytes(rows));
     }
 
     /// <param name="cell">The direction's cell.</param>
@@ -127,9 +129,7 @@ internal unsafe struct RecurrentRun
     private static byte* Take(ref byte* memory, long bytes)
     {
         byte* taken = memory;
-        memory += Align(bytes);
+        memory += AlignedBuffer.Align(bytes);
         return taken;
     }
-
-    private static long Align(long bytes) => (bytes + 63) / 64 * 64;
 }

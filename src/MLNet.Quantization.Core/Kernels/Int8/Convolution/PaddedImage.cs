@@ -24,7 +24,7 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
     public long Bytes => BytesOf(Lines);
 
     /// <summary>Of so many lines, with what may be read behind them; a multiple of 64.</summary>
-    public long BytesOf(int lines) => ((lines * LineBytes) + Slack + 63) / 64 * 64;
+    public long BytesOf(int lines) => AlignedBuffer.Align((lines * LineBytes) + Slack);
 
     /// <summary>What one thread needs beside while it copies.</summary>
     public long ScratchBytes
@@ -33,7 +33,7 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
         {
             long pixels = (long)shape.Input.Width * shape.Channels, columns = source.Form is PixelForm.FloatChannelsFirst or PixelForm.CodesChannelsFirst ? pixels : 0;
             long interleaved = form == ActivationForm.Bytes ? 0 : (long)shape.Input.Width * pixelStride;
-            return (columns + interleaved + (2 * Slack) + 63) / 64 * 64;
+            return AlignedBuffer.Align(columns + interleaved + (2 * Slack));
         }
     }
 
@@ -84,7 +84,7 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
                     Quantizer.Quantize(new ReadOnlySpan<float>((float*)image + (c * plane) + at, pixels), source.Parameters, new Span<byte>(rows + ((long)c * pixels), pixels));
                 plane = pixels;
             }
-            codes = direct ? to : scratch + ((((long)channels * pixels) + 63) / 64 * 64);
+            codes = direct ? to : scratch + AlignedBuffer.Align((long)channels * pixels);
             ByteTranspose.Run(rows, channels, pixels, plane, codes, pixelStride);
             if (!direct) ActivationRows.CopyRun(form, codes, (long)pixels * pixelStride, to);
             return;
