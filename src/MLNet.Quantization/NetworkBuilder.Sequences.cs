@@ -105,7 +105,7 @@ public sealed partial class NetworkBuilder
     private NetworkBuilder Recurrent(string op, int gates, int units, bool returnSequence, bool bidirectional)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(units, 1);
-        RequireNumbers(op);
+        RequireNoImage(op);
         int rows = checked((bidirectional ? 2 : 1) * gates * units);
         double limit = 1 / Math.Sqrt(units);
         return Recurrent(op, gates, Uniform(checked(rows * _size), limit), Uniform(checked(rows * units), limit), Uniform(2 * rows, limit), returnSequence, bidirectional);
@@ -117,7 +117,7 @@ public sealed partial class NetworkBuilder
         ArgumentNullException.ThrowIfNull(w);
         ArgumentNullException.ThrowIfNull(r);
         ArgumentNullException.ThrowIfNull(b);
-        RequireNumbers(op);
+        RequireNoImage(op);
         if (_steps is null) throw new InvalidOperationException($"{op} needs sequences: the network begins with NetworkBuilder.Sequence or Tokens, and the layers below keep the steps.");
         int directions = bidirectional ? 2 : 1, units = b.Length / (2 * gates * directions), rows = gates * units * directions;
         if (units == 0 || b.Length != 2 * rows) throw new ArgumentException($"{b.Length} biases are not {2 * gates * directions} for each unit.", nameof(b));

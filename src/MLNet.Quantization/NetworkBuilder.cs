@@ -5,12 +5,14 @@ namespace MLNet.Quantization;
 
 /// <summary>
 /// Makes a small network in C#, as an <see cref="OnnxModel"/>: one input, layers in a row, one output. A row is a vector of float32
-/// [N, size]; or a sequence, float32 [N, steps, size] (<see cref="Sequence"/>) or int64 ids [N, steps] (<see cref="Tokens"/>). Each call
+/// [N, size]; a sequence, float32 [N, steps, size] (<see cref="Sequence"/>) or int64 ids [N, steps] (<see cref="Tokens"/>); or an image, float32
+/// [N, channels, height, width] (<see cref="Image"/>). Each call
 /// adds a layer on top of the last one and returns the builder. Functions and <see cref="Dense(int)"/> work on each step of a sequence.
 /// </summary>
 /// <example>
 /// <code>
 /// OnnxModel classifier = new NetworkBuilder(784).Dense(256).Relu().Dense(10).Softmax().Build();
+/// OnnxModel digits = NetworkBuilder.Image(1, 28, 28).Conv2D(8, 3).BatchNormalization().Relu().MaxPool2D(2).Flatten().Dense(10).Softmax().Build();
 /// OnnxModel tagger = NetworkBuilder.Sequence(16).Lstm(32).Dense(5).Build();
 /// OnnxModel language = NetworkBuilder.Tokens().Embedding(256, 24).Gru(64, returnSequence: false, bidirectional: true).Dense(14).Softmax().Build();
 /// </code>
@@ -41,13 +43,14 @@ public sealed partial class NetworkBuilder
     {
     }
 
-    private NetworkBuilder(string inputName, ElementType type, int size, Dimension? steps, int seed)
+    private NetworkBuilder(string inputName, ElementType type, int size, Dimension? steps, int seed, ImageSize? image = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(inputName);
         _input = _value = inputName;
         _inputType = type;
         _size = size;
         _steps = steps;
+        _image = image;
         _inputShape = Shape();
         _state = unchecked((ulong)seed);
     }
@@ -55,7 +58,7 @@ public sealed partial class NetworkBuilder
     private static Dimension Batch { get; } = new("N");
 
     /// <summary>Of the value so far.</summary>
-    private TensorShape Shape() => (_steps, _size) switch { (null, _) => new(Batch, _size), ({ } steps, 0) => new(Batch, steps), ({ } steps, _) => new(Batch, steps, _size) };
+    private TensorShape Shape() => _image is { } image ? new(Batch, image.Channels, image.Height, image.Width) : (_steps, _size) switch { (null, _) => new(Batch, _size), ({ } steps, 0) => new(Batch, steps), ({ } steps, _) => new(Batch, steps, _size) };
 
     private static int AtLeastOne(int value, string name)
     {
@@ -68,6 +71,7 @@ public sealed partial class NetworkBuilder
     public NetworkBuilder Dense(int units)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(units, 1);
+        RequireNoImage("Dense");
         return Dense(Uniform(checked(_size * units), Math.Sqrt(6.0 / (_size + (double)units))), new float[units]);
     }
 
@@ -79,7 +83,7 @@ public sealed partial class NetworkBuilder
     {
         ArgumentNullException.ThrowIfNull(weights);
         ArgumentNullException.ThrowIfNull(bias);
-        RequireNumbers("Dense");
+        RequireNoImage("Dense");
         if (bias.Length == 0 || weights.LongLength != (long)_size * bias.Length)
             throw new ArgumentException($"{weights.Length} weights do not fill [{_size}, {bias.Length}]: the layer below has {_size} outputs, the bias {bias.Length}.", nameof(weights));
         RequireFinite(weights, nameof(weights));
@@ -123,10 +127,10 @@ public sealed partial class NetworkBuilder
     }
 
     /// <summary>y = e^x / Σ e^x over each row.</summary>
-    public NetworkBuilder Softmax() => Add("Softmax");
+    public NetworkBuilder Softmax() => RequireNoImage("Softmax").Add("Softmax");
 
     /// <summary>y = x - ln Σ e^x over each row.</summary>
-    public NetworkBuilder LogSoftmax() => Add("LogSoftmax");
+    public NetworkBuilder LogSoftmax() => RequireNoImage("LogSoftmax").Add("LogSoftmax");
 
     /// <summary>The network so far.</summary>
     /// <param name="outputName">The output's name, and its column unless bound otherwise.</param>

@@ -178,4 +178,59 @@ public sealed class TrainingTests
         Assert.IsLessThan(300, seen.Count);
         Assert.AreEqual(4, seen.Count - seen.FindIndex(p => p.ValidationLoss == seen.Min(s => s.ValidationLoss)));
     }
+
+    private sealed class Picture
+    {
+        [VectorType(64)]
+        public float[] Pixels { get; set; } = [];
+
+        public uint Class { get; set; }
+    }
+
+    /// <summary>Bars that lie or stand, with noise: a convolutional network defined, trained, quantized and saved without any file.</summary>
+    [TestMethod]
+    public void ANetworkOfImagesIsTrainedAndQuantized()
+    {
+        var q = _ml.Quantization();
+        var network = NetworkBuilder.Image(1, 8, 8, "Pixels").Conv2D(8, 3).BatchNormalization().Relu().DepthwiseConv2D(3, stride: 2).BatchNormalization().Relu()
+            .Conv2D(8, 1).Relu().MaxPool2D(2).AveragePool2D(2).Flatten().Dense(8).BatchNormalization().Relu().Dense(2).Softmax().Build("Score");
+        Assert.AreEqual("Pixels: Float[N,1,8,8] -> Score: Float[N,2]", network.ToString());
+        var data = _ml.Data.LoadFromEnumerable(Bars(400, 1));
+        var held = Bars(200, 2);
+        var trained = q.Train(network, data, ByClass(o => o.NumberOfEpochs = 8));
+        foreach (int bits in new[] { 8, 4 })
+        {
+            var fitted = q.QuantizationAwareTraining(trained, new() { LabelColumnName = "Class", WeightBits = bits, ActivationBits = bits, NumberOfEpochs = 5 }).Fit(data);
+            Assert.IsTrue(fitted.Report.Layers.All(l => l.IsInt8), fitted.Report.ToString());
+            using var stream = new MemoryStream();
+            _ml.Model.Save(fitted, data.Schema, stream);
+            stream.Position = 0;
+            var scores = _ml.Data.CreateEnumerable<Scored>(_ml.Model.Load(stream, out _).Transform(_ml.Data.LoadFromEnumerable(held)), false, ignoreMissingColumns: true).ToList();
+            Assert.IsGreaterThan(190, scores.Zip(held).Count(p => (p.First.Score[1] > p.First.Score[0] ? 1u : 0u) == p.Second.Class));
+        }
+    }
+
+    private static List<Picture> Bars(int count, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(i =>
+        {
+            int at = random.Next(8), stands = random.Next(2);
+            float[] pixels = [.. Enumerable.Range(0, 64).Select(p => ((stands == 1 ? p % 8 : p / 8) == at ? 1f : 0f) + (0.3f * (float)random.NextDouble()))];
+            return new Picture { Pixels = pixels, Class = (uint)stands };
+        })];
+    }
+
+    [TestMethod]
+    public void LayersOfImagesThatDoNotFitAreRefused()
+    {
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => NetworkBuilder.Image(1, 0, 3));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => NetworkBuilder.Image(1, 3, 3).Conv2D(0, 1));
+        Assert.ThrowsExactly<OverflowException>(() => NetworkBuilder.Image(1 << 12, 1 << 12, 1 << 12));
+        Assert.Contains("Image", Assert.ThrowsExactly<InvalidOperationException>(() => new NetworkBuilder(3).Conv2D(1, 1)).Message);
+        Assert.Contains("Flatten", Assert.ThrowsExactly<InvalidOperationException>(() => NetworkBuilder.Image(1, 3, 3).Dense(2)).Message);
+        Assert.Contains("3 x 2", Assert.ThrowsExactly<InvalidOperationException>(() => NetworkBuilder.Image(1, 3, 2).MaxPool2D(3)).Message);
+        Assert.ThrowsExactly<InvalidOperationException>(() => NetworkBuilder.Sequence(3).BatchNormalization());
+        Assert.AreEqual("input: Float[N,3,5,7] -> output: Float[N,4]", NetworkBuilder.Image(3, 5, 7).Conv2D(4, 3, stride: 2).GlobalAveragePool().Build().ToString());
+    }
 }
