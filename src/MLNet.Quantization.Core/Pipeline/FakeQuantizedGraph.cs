@@ -1,6 +1,7 @@
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Numerics;
 using MLNet.Quantization.Ops;
+using MLNet.Quantization.Ops.Recurrent;
 using MLNet.Quantization.Passes;
 using MLNet.Quantization.Training;
 
@@ -83,7 +84,9 @@ internal sealed class FakeQuantizedGraph
                 int[] dims = DimsOf(recurrent.Weights[i]);
                 inputs[i + 1] = Weights(node, i, recurrent.Weights[i], new(1, dims[0] * dims[1], dims[2]), _options);
             }
-            _patch.Replace(node, node with { Inputs = [.. inputs] });
+            string name = node.Name.Length > 0 ? node.Name : _patch.NewName(node.OpType);
+            _own.Add(name, new RecurrentGradient(node.OpType, roundsState: true));
+            _patch.Replace(node, node with { Name = name, Inputs = [.. inputs] });
             return;
         }
         var layout = LayoutOf(node, DimsOf(inputs[1]));

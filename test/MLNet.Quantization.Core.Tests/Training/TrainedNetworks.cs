@@ -31,6 +31,37 @@ internal sealed class TrainedNetworks
         return n.Build(new(new Dimension("N"), 1, 28, 28));
     }
 
+    /// <summary>12 x 12: 8 filters of all channels with batch normalization; then 5 classes.</summary>
+    public static ModelGraph Normalized(int seed)
+    {
+        var n = new TrainedNetworks(seed);
+        n.Conv(2, 8, 3, 1).Normalize(8).Function("Relu").Pool().Conv(8, 12, 3, 1).Normalize(12).Function("Relu").Add("Flatten").Dense(432, 5);
+        return n.Build(new(new Dimension("N"), 2, 12, 12));
+    }
+
+    /// <summary>12 x 12: two blocks of a depthwise layer and one of one pixel, without normalization; then 5 classes.</summary>
+    public static ModelGraph Depthwise(int seed)
+    {
+        var n = new TrainedNetworks(seed);
+        n.Conv(2, 2, 3, 2).Function("Relu").Conv(2, 8, 1, 1).Function("Relu").Pool().Conv(8, 8, 3, 8).Function("Relu").Conv(8, 12, 1, 1).Function("Relu").Add("Flatten").Dense(432, 5);
+        return n.Build(new(new Dimension("N"), 2, 12, 12));
+    }
+
+    /// <summary>An LSTM, GRU or RNN of 20 units over 9 steps of 32 numbers; then 5 classes from its last state.</summary>
+    public static ModelGraph Recurrent(int seed, string cell, bool bidirectional = false)
+    {
+        var n = new TrainedNetworks(seed);
+        int gates = cell switch { "LSTM" => 4, "GRU" => 3, _ => 1 }, directions = bidirectional ? 2 : 1;
+        n.Add("Transpose", AttributeMap.Empty.With("perm", ImmutableArray.Create<long>(1, 0, 2)));
+        n.Add(
+            cell, AttributeMap.Empty.With("hidden_size", 20).With("direction", bidirectional ? "bidirectional" : "forward"),
+            n.Uniform(0.3, directions, gates * 20, 32), n.Uniform(0.3, directions, gates * 20, 20), n.Uniform(0.1, directions, 2 * gates * 20));
+        var layer = n._nodes[^1];
+        n._nodes[^1] = layer with { Outputs = ["", n._value] };
+        n.Add("Transpose", AttributeMap.Empty.With("perm", ImmutableArray.Create<long>(1, 0, 2))).Add("Flatten").Dense(20 * directions, 5);
+        return n.Build(new(new Dimension("N"), 9, 32));
+    }
+
     private TrainedNetworks Dense(int inputs, int outputs) => Add("Gemm", Uniform(Math.Sqrt(6.0 / (inputs + outputs)), inputs, outputs), Filled(0, outputs));
 
     private TrainedNetworks Conv(int channels, int filters, int side, int groups)

@@ -114,7 +114,8 @@ internal static unsafe class FloatGemm
         }
     }
 
-    private static void Multiply(
+    /// <summary>The product with a B that <see cref="PackInto"/> has packed.</summary>
+    internal static void Multiply(
         ReadOnlySpan<float> a, int m, int k, int n, float* packed, FloatTier tier, ReadOnlySpan<float> bias, Span<float> c, int maxThreads)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(m);

@@ -49,6 +49,19 @@ internal abstract unsafe class RecurrentCell
         ReadOnlySpan<float> Part(float[]? all, int direction) => all is null ? default : all.AsSpan(direction * (all.Length / form.DirectionCount), all.Length / form.DirectionCount);
     }
 
+    /// <summary>The kernel of one direction's gates.</summary>
+    public static RecurrentGates GatesOf(RecurrentForm form, int direction)
+    {
+        var f = form.Activations[direction];
+        return form.Cell switch
+        {
+            "LSTM" => new LstmGates(f[0], f[1], f[2]),
+            "GRU" when form.ResetsAfter => new GruGates(f[0], f[1]),
+            "GRU" => new ResetGates(f[0], f[1]),
+            _ => new RnnGates(f[0]),
+        };
+    }
+
     /// <param name="form">The node.</param>
     /// <param name="weights">Its W and R.</param>
     /// <param name="direction">0 or 1.</param>
@@ -66,12 +79,10 @@ internal abstract unsafe class RecurrentCell
             recurrentBias[i] = 0;
         }
         var input = weights.Input(direction, inputBias);
-        var f = form.Activations[direction];
         if (form.Cell == "GRU" && !form.ResetsAfter)
-            return new ResetCell(input, weights.Recurrent(direction, 0, 2, []), weights.Recurrent(direction, 2, 1, []), weights, form.Clip, new ResetGates(f[0], f[1]));
+            return new ResetCell(input, weights.Recurrent(direction, 0, 2, []), weights.Recurrent(direction, 2, 1, []), weights, form.Clip, (ResetGates)GatesOf(form, direction));
         var recurrent = weights.Recurrent(direction, 0, gates, joined < gates ? recurrentBias : []);
-        RecurrentGates kernel = form.Cell switch { "LSTM" => new LstmGates(f[0], f[1], f[2]), "GRU" => new GruGates(f[0], f[1]), _ => new RnnGates(f[0]) };
-        return new PlainCell(input, recurrent, weights, form.Clip, kernel, peepholes.IsEmpty ? [] : weights.PadGates(peepholes, 0, 3), form.CouplesGates);
+        return new PlainCell(input, recurrent, weights, form.Clip, GatesOf(form, direction), peepholes.IsEmpty ? [] : weights.PadGates(peepholes, 0, 3), form.CouplesGates);
     }
 
     /// <summary>LSTM, RNN, and GRU with linear_before_reset: one product over the state, then the gates.</summary>

@@ -105,6 +105,16 @@ internal sealed class RecurrentForm
         return facts[..node.OutputCount];
     }
 
+    /// <param name="node">The node.</param>
+    /// <param name="row">Of the batch.</param>
+    /// <param name="length">Its entry of sequence_lens.</param>
+    /// <param name="steps">Of the data.</param>
+    /// <exception cref="ModelFormatException">The row is to be longer than the data.</exception>
+    public static void CheckLength(OpContext node, int row, long length, int steps)
+    {
+        if (length < 0 || length > steps) throw node.Malformed(FormattableString.Invariant($"sequence_lens of row {row} is {length}, the data has {steps} steps"));
+    }
+
     private static TensorShape Shape(OpContext node, int index, int rank)
     {
         var shape = node.Input(index).Shape ?? new TensorShape([.. Enumerable.Repeat(Dimension.Unknown, rank)]);

@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Ops.Recurrent;
 /// LSTM, GRU and RNN of the ONNX standard, float32: all directions, initial states, sequence lengths, peepholes, clip, activations and both
 /// layouts. Behind the end of a row's sequence Y is 0; Y_h and Y_c are the states at its end, which for an empty one are the initial states.
 /// </summary>
-internal sealed class RecurrentOperator(string cell) : Operator
+internal sealed partial class RecurrentOperator(string cell) : Operator
 {
     public override string OpType => cell;
 

@@ -12,11 +12,13 @@ internal unsafe struct RecurrentRun
     /// <summary>Sums of a block of steps.</summary>
     private const int BlockBytes = 256 << 10;
 
-    public int Steps, Batch, Directions, XRowBytes;
+    public RecurrentLayout Layout;
 
-    public bool BatchFirst, HasCell;
+    public int XRowBytes;
 
-    /// <summary>x [steps, batch, ...], or [batch, steps, ...] where <see cref="BatchFirst"/>.</summary>
+    public bool HasCell;
+
+    /// <summary>x as <see cref="Layout"/> says.</summary>
     public byte* X;
 
     /// <summary>By row of the batch; null: all as long as x.</summary>
@@ -43,23 +45,23 @@ internal unsafe struct RecurrentRun
     /// <param name="memory"><see cref="Bytes"/>.</param>
     public readonly void Run(RecurrentCell cell, int direction, bool isReverse, int first, int rows, byte* memory)
     {
-        int block = BlockSteps(cell, Steps, rows), slots = block * rows, hidden = cell.Hidden;
+        int steps = Layout.Steps, block = BlockSteps(cell, steps, rows), slots = block * rows, hidden = cell.Hidden;
         // A key is a row's length, longest first, and its number in the batch.
         var keys = (long*)Take(ref memory, 8L * rows);
         float* state = (float*)Take(ref memory, 4L * rows * cell.Width), cells = (float*)Take(ref memory, 4L * rows * cell.Width);
         float* sums = (float*)Take(ref memory, 4L * slots * cell.Input.N);
         byte* inputs = Take(ref memory, cell.Input.SlotBytes(slots));
         if (!HasCell) cells = null;
-        for (int i = 0; i < rows; i++) keys[i] = ((long)(Steps - LengthOf(first + i)) << 32) | (uint)(first + i);
+        for (int i = 0; i < rows; i++) keys[i] = ((long)(steps - LengthOf(first + i)) << 32) | (uint)(first + i);
         new Span<long>(keys, rows).Sort();
         Begin(keys, rows, direction, cell, State, state);
         if (cells != null) Begin(keys, rows, direction, cell, Cell, cells);
         ClearEnds(keys, rows, direction, hidden);
 
         int active = rows;
-        for (int start = 0; start < Steps; start += block)
+        for (int start = 0; start < steps; start += block)
         {
-            int end = Math.Min(Steps, start + block), slot = 0, ahead = active;
+            int end = Math.Min(steps, start + block), slot = 0, ahead = active;
             for (int step = start; step < end; step++)
             {
                 ahead = ActiveAt(step, keys, ahead);
@@ -79,7 +81,7 @@ internal unsafe struct RecurrentRun
         }
         for (int i = 0; i < rows; i++)
         {
-            long to = LastRow(RowOf(keys[i]), direction) * hidden;
+            long to = Layout.State(RowOf(keys[i]), direction) * hidden;
             if (LastState != null) Copy(state + ((long)i * cell.Width), LastState + to, hidden);
             if (LastCell != null) Copy(cells + ((long)i * cell.Width), LastCell + to, hidden);
         }
@@ -87,9 +89,9 @@ internal unsafe struct RecurrentRun
 
     private static int BlockSteps(RecurrentCell cell, int steps, int rows) => (int)Math.Clamp(BlockBytes / (4L * Math.Max(1, rows) * cell.Input.N), 1, Math.Max(1, steps));
 
-    private readonly int LengthOf(int row) => Lengths == null ? Steps : Lengths[row];
+    private readonly int LengthOf(int row) => Lengths == null ? Layout.Steps : Lengths[row];
 
-    private readonly int LengthOf(long key) => Steps - (int)(key >> 32);
+    private readonly int LengthOf(long key) => Layout.Steps - (int)(key >> 32);
 
     private static int RowOf(long key) => (int)key;
 
@@ -102,18 +104,14 @@ internal unsafe struct RecurrentRun
 
     private readonly int Time(long key, int step, bool isReverse) => isReverse ? LengthOf(key) - 1 - step : step;
 
-    private readonly byte* Row(byte* x, int time, int row) => x + ((BatchFirst ? ((long)row * Steps) + time : ((long)time * Batch) + row) * XRowBytes);
+    private readonly byte* Row(byte* x, int time, int row) => x + (Layout.X(time, row) * XRowBytes);
 
-    private readonly float* YRow(int time, int row, int direction, int hidden) =>
-        Y + ((BatchFirst ? ((((long)row * Steps) + time) * Directions) + direction : ((((long)time * Directions) + direction) * Batch) + row) * hidden);
-
-    /// <summary>Row of Y_h, Y_c, initial_h and initial_c.</summary>
-    private readonly long LastRow(int row, int direction) => BatchFirst ? ((long)row * Directions) + direction : ((long)direction * Batch) + row;
+    private readonly float* YRow(int time, int row, int direction, int hidden) => Y + (Layout.Y(time, row, direction) * hidden);
 
     private readonly void Begin(long* keys, int rows, int direction, RecurrentCell cell, float* from, float* to)
     {
         new Span<float>(to, rows * cell.Width).Clear();
-        for (int i = 0; i < rows && from != null; i++) Copy(from + (LastRow(RowOf(keys[i]), direction) * cell.Hidden), to + ((long)i * cell.Width), cell.Hidden);
+        for (int i = 0; i < rows && from != null; i++) Copy(from + (Layout.State(RowOf(keys[i]), direction) * cell.Hidden), to + ((long)i * cell.Width), cell.Hidden);
     }
 
     /// <summary>Y is 0 behind the end of a sequence.</summary>
@@ -121,7 +119,7 @@ internal unsafe struct RecurrentRun
     {
         if (Y == null) return;
         for (int i = 0; i < rows; i++)
-            for (int time = LengthOf(keys[i]); time < Steps; time++) new Span<float>(YRow(time, RowOf(keys[i]), direction, hidden), hidden).Clear();
+            for (int time = LengthOf(keys[i]); time < Layout.Steps; time++) new Span<float>(YRow(time, RowOf(keys[i]), direction, hidden), hidden).Clear();
     }
 
     private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));

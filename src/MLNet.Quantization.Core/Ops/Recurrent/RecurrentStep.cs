@@ -78,10 +78,7 @@ internal sealed unsafe class RecurrentStep : Step
         {
             var run = new RecurrentRun
             {
-                Steps = extents.Steps,
-                Batch = extents.Batch,
-                Directions = cells.Length,
-                BatchFirst = _form.BatchFirst,
+                Layout = new(extents.Steps, extents.Batch, cells.Length, _form.BatchFirst),
                 X = x,
                 XRowBytes = context.Inputs[0].Dims[2] * context.Inputs[0].Type.SizeOf(),
                 Lengths = (int*)lengths,
@@ -102,7 +99,7 @@ internal sealed unsafe class RecurrentStep : Step
         public void Run(int chunk, int lane)
         {
             int direction = chunk / groups, first = chunk % groups * rows;
-            if (first < run.Batch) run.Run(cells[direction], direction, isReverse || direction == 1, first, Math.Min(rows, run.Batch - first), workspace + (chunk * bytes));
+            if (first < run.Layout.Batch) run.Run(cells[direction], direction, isReverse || direction == 1, first, Math.Min(rows, run.Layout.Batch - first), workspace + (chunk * bytes));
         }
     }
 
@@ -120,8 +117,7 @@ internal sealed unsafe class RecurrentStep : Step
     {
         if (_at.Lengths >= context.Inputs.Length || !context.Inputs[_at.Lengths].IsPresent) return;
         var lengths = context.Input<int>(_at.Lengths);
-        for (int i = 0; i < lengths.Length; i++)
-            if (lengths[i] < 0 || lengths[i] > steps) throw _node.Malformed(FormattableString.Invariant($"sequence_lens of row {i} is {lengths[i]}, the data has {steps} steps"));
+        for (int i = 0; i < lengths.Length; i++) RecurrentForm.CheckLength(_node, i, lengths[i], steps);
     }
 
     private static ReadOnlySpan<byte> Optional(in StepContext context, int input) =>

@@ -13,7 +13,10 @@ internal abstract class RecurrentWeights(int gates, int inputs, int hidden)
     public int Hidden { get; } = hidden;
 
     /// <summary>Columns of one gate.</summary>
-    public int Width { get; } = (hidden + RecurrentGates.Unit - 1) / RecurrentGates.Unit * RecurrentGates.Unit;
+    public int Width { get; } = WidthOf(hidden);
+
+    /// <summary>Columns of a gate of so many units.</summary>
+    public static int WidthOf(int hidden) => (hidden + RecurrentGates.Unit - 1) / RecurrentGates.Unit * RecurrentGates.Unit;
 
     /// <summary>x · W + bias for all gates.</summary>
     /// <param name="direction">0 or 1.</param>
@@ -40,8 +43,7 @@ internal abstract class RecurrentWeights(int gates, int inputs, int hidden)
     {
         var result = new T[count * Width * k];
         result.AsSpan().Fill(fill);
-        for (int gate = 0; gate < count; gate++)
-            all.Slice(((direction * Gates) + firstGate + gate) * Hidden * k, Hidden * k).CopyTo(result.AsSpan(gate * Width * k));
+        PadGates(all.Slice(((direction * Gates) + firstGate) * Hidden * k, count * Hidden * k), count, result);
         return result;
     }
 
@@ -52,8 +54,18 @@ internal abstract class RecurrentWeights(int gates, int inputs, int hidden)
     public float[] PadGates(ReadOnlySpan<float> all, int first, int count)
     {
         var result = new float[count * Width];
-        for (int gate = 0; gate < count; gate++) all.Slice((first + gate) * Hidden, Hidden).CopyTo(result.AsSpan(gate * Width));
+        PadGates(all.Slice(first * Hidden, count * Hidden), count, result);
         return result;
+    }
+
+    /// <summary>Moves gates that lie close together apart; what is between stays.</summary>
+    /// <param name="close">So many elements for each gate.</param>
+    /// <param name="gates">How many.</param>
+    /// <param name="padded">More for each.</param>
+    public static void PadGates<T>(ReadOnlySpan<T> close, int gates, Span<T> padded)
+    {
+        int from = close.Length / gates, to = padded.Length / gates;
+        for (int gate = 0; gate < gates; gate++) close.Slice(gate * from, from).CopyTo(padded[(gate * to)..]);
     }
 }
 
