@@ -1,9 +1,12 @@
-using System.Collections.Immutable;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Onnx;
+using MLNet.Quantization.Ops.Recurrent;
+using MLNet.Quantization.Ops;
 using MLNet.Quantization.Passes;
 using MLNet.Quantization.Pipeline;
+using System.Collections.Immutable;
 using static MLNet.Quantization.Tests.Ops.RecurrentRunner;
 
 namespace MLNet.Quantization.Tests.Ops;
@@ -225,5 +228,29 @@ public sealed class RecurrentTests
     {
         Assert.AreEqual(expected.Length, found.Length, what);
         for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], found[i], tolerance * Math.Max(1, Math.Abs(expected[i])), $"{what}, element {i}");
+    }
+
+    /// <summary>The last group of rows may be smaller than the others, and must not take more memory than they do.</summary>
+    [TestMethod]
+    public unsafe void FewerRowsStayWithinTheMemoryOfMore()
+    {
+        const int Steps = 100, Inputs = 16, Hidden = 32, Guard = 1 << 16;
+        var layer = new RecurrentNode("LSTM", 1, Steps, 53, Inputs, Hidden, direction: "forward", lengths: false) { H = null, C = null };
+        var node = layer.Graph().Nodes[0];
+        var form = new RecurrentForm(new OpContext(node, 14, []), "LSTM");
+        var cell = RecurrentCell.CreateAll(form, new FloatRecurrentWeights(4, Inputs, Hidden, layer.W.Span<float>().ToArray(), layer.R.Span<float>().ToArray()), null, null)[0];
+        float[] x = layer.X.Span<float>().ToArray();
+        for (int capacity = 2; capacity <= 53; capacity++)
+        {
+            long bytes = RecurrentRun.Bytes(cell, Steps, capacity);
+            var memory = new AlignedBuffer(bytes + Guard);
+            fixed (float* px = x)
+            {
+                var run = new RecurrentRun { Layout = new(Steps, 53, 1, false), X = (byte*)px, XRowBytes = 4 * Inputs, HasCell = true };
+                run.Run(cell, 0, false, 0, capacity - 1, capacity, memory.Pointer);
+            }
+            Assert.IsFalse(new ReadOnlySpan<byte>(memory.Pointer + bytes, Guard).ContainsAnyExcept((byte)0), $"{capacity} rows");
+            GC.KeepAlive(memory);
+        }
     }
 }

@@ -41,11 +41,13 @@ internal unsafe struct RecurrentRun
     /// <param name="direction">0 or 1.</param>
     /// <param name="isReverse">From the last step to the first.</param>
     /// <param name="first">First row of the batch.</param>
-    /// <param name="rows">1 or more.</param>
-    /// <param name="memory"><see cref="Bytes"/>.</param>
-    public readonly void Run(RecurrentCell cell, int direction, bool isReverse, int first, int rows, byte* memory)
+    /// <param name="rows">1 to <paramref name="capacity"/>.</param>
+    /// <param name="capacity">Rows that the memory is for.</param>
+    /// <param name="memory"><see cref="Bytes"/> of <paramref name="capacity"/>.</param>
+    public readonly void Run(RecurrentCell cell, int direction, bool isReverse, int first, int rows, int capacity, byte* memory)
     {
-        int steps = Layout.Steps, block = BlockSteps(cell, steps, rows), slots = block * rows, hidden = cell.Hidden;
+        // Fewer rows must not make longer blocks: the memory would not hold them.
+        int steps = Layout.Steps, block = BlockSteps(cell, steps, capacity), slots = block * rows, hidden = cell.Hidden;
         // A key is a row's length, longest first, and its number in the batch.
         var keys = (long*)Take(ref memory, 8L * rows);
         float* state = (float*)Take(ref memory, 4L * rows * cell.Width), cells = (float*)Take(ref memory, 4L * rows * cell.Width);

@@ -99,7 +99,7 @@ internal sealed unsafe class RecurrentStep : Step
         public void Run(int chunk, int lane)
         {
             int direction = chunk / groups, first = chunk % groups * rows;
-            if (first < run.Layout.Batch) run.Run(cells[direction], direction, isReverse || direction == 1, first, Math.Min(rows, run.Layout.Batch - first), workspace + (chunk * bytes));
+            if (first < run.Layout.Batch) run.Run(cells[direction], direction, isReverse || direction == 1, first, Math.Min(rows, run.Layout.Batch - first), rows, workspace + (chunk * bytes));
         }
     }
 
