@@ -76,23 +76,32 @@ public sealed partial class NetworkBuilder
     /// <exception cref="InvalidOperationException">The layer below does not give images, or smaller ones.</exception>
     public NetworkBuilder AveragePool2D(int size) => Pool("AveragePool", size);
 
-    /// <summary>The mean of each channel: images become vectors.</summary>
-    /// <exception cref="InvalidOperationException">The layer below does not give images.</exception>
-    public NetworkBuilder GlobalAveragePool()
-    {
-        int channels = RequireImage("GlobalAveragePool").Channels;
-        Add("GlobalAveragePool");
-        return ToVectors(channels);
-    }
+    /// <summary>The mean of each channel of an image, or of each value over the steps of a sequence: both become vectors.</summary>
+    /// <exception cref="InvalidOperationException">The layer below gives vectors or ids.</exception>
+    public NetworkBuilder GlobalAveragePool() => GlobalPool("GlobalAveragePool");
+
+    /// <summary>The greatest of each channel of an image, or of each value over the steps of a sequence: both become vectors.</summary>
+    /// <exception cref="InvalidOperationException">The layer below gives vectors or ids.</exception>
+    public NetworkBuilder GlobalMaxPool() => GlobalPool("GlobalMaxPool");
 
     /// <summary>Images become vectors, channel by channel and line by line.</summary>
     /// <exception cref="InvalidOperationException">The layer below does not give images.</exception>
     public NetworkBuilder Flatten() => ToVectors(RequireImage("Flatten").Count);
 
+    private NetworkBuilder GlobalPool(string op)
+    {
+        RequireNumbers(op);
+        if (_image is null && _steps is null) throw new InvalidOperationException($"{op} needs images or sequences, and the layer below gives vectors.");
+        if (_steps is not null) Add("Transpose", $"{NameOf(op)}_steps_last", attributes: Permutation(0, 2, 1));
+        Add(op);
+        return ToVectors(_image?.Channels ?? _size);
+    }
+
     private NetworkBuilder ToVectors(int size)
     {
         Add("Flatten");
         _image = null;
+        _steps = null;
         _size = size;
         return this;
     }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
 
 namespace MLNet.Quantization;
@@ -100,6 +101,36 @@ public sealed partial class NetworkBuilder
     public NetworkBuilder Gru(float[] inputWeights, float[] recurrentWeights, float[] bias, bool returnSequence, bool bidirectional) =>
         Recurrent("GRU", 3, inputWeights, recurrentWeights, bias, returnSequence, bidirectional);
 
+    /// <summary>
+    /// A convolution over the steps, padded so that there are as many behind it. Random weights, uniform within ±√(6 / inputs of a sum) (He et
+    /// al., "Delving Deep into Rectifiers", 2015); bias 0.
+    /// </summary>
+    /// <param name="filters">Values of a step behind it; 1 or more.</param>
+    /// <param name="kernelSize">Steps of a window; 1 or more.</param>
+    /// <exception cref="InvalidOperationException">The layer below does not give sequences of numbers.</exception>
+    public NetworkBuilder Conv1D(int filters, int kernelSize)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(filters, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(kernelSize, 1);
+        RequireSequence("Conv1D");
+        int inputs = checked(_size * kernelSize);
+        string name = $"conv{_nodes.Count(n => n.OpType == "Conv") + 1}";
+        _constants[$"{name}_weights"] = Tensor.Create(Uniform(checked(filters * inputs), Math.Sqrt(6.0 / inputs)), filters, _size, kernelSize);
+        _constants[$"{name}_bias"] = Tensor.Create(new float[filters], filters);
+        var attributes = AttributeMap.Empty.With("kernel_shape", ImmutableArray.Create<long>(kernelSize)).With("auto_pad", "SAME_UPPER");
+        // The standard's operator has the channels before the steps.
+        Add("Transpose", $"{name}_steps_last", attributes: Permutation(0, 2, 1));
+        Add("Conv", name, [$"{name}_weights", $"{name}_bias"], attributes);
+        _size = filters;
+        return Add("Transpose", $"{name}_steps_first", attributes: Permutation(0, 2, 1));
+    }
+
+    private void RequireSequence(string layer)
+    {
+        RequireNoImage(layer);
+        if (_steps is null) throw new InvalidOperationException($"{layer} needs sequences: the network begins with NetworkBuilder.Sequence or Tokens, and the layers below keep the steps.");
+    }
+
     private static Dimension Steps(int? steps) => steps is { } known ? AtLeastOne(known, nameof(steps)) : new Dimension("T");
 
     private NetworkBuilder Recurrent(string op, int gates, int units, bool returnSequence, bool bidirectional)
@@ -117,8 +148,7 @@ public sealed partial class NetworkBuilder
         ArgumentNullException.ThrowIfNull(w);
         ArgumentNullException.ThrowIfNull(r);
         ArgumentNullException.ThrowIfNull(b);
-        RequireNoImage(op);
-        if (_steps is null) throw new InvalidOperationException($"{op} needs sequences: the network begins with NetworkBuilder.Sequence or Tokens, and the layers below keep the steps.");
+        RequireSequence(op);
         int directions = bidirectional ? 2 : 1, units = b.Length / (2 * gates * directions), rows = gates * units * directions;
         if (units == 0 || b.Length != 2 * rows) throw new ArgumentException($"{b.Length} biases are not {2 * gates * directions} for each unit.", nameof(b));
         if (w.LongLength != (long)rows * _size) throw new ArgumentException($"{w.Length} input weights do not fill [{directions}, {gates * units}, {_size}].", nameof(w));
@@ -146,5 +176,5 @@ public sealed partial class NetworkBuilder
         return this;
     }
 
-    private static AttributeMap Permutation(params ReadOnlySpan<long> order) => AttributeMap.Empty.With("perm", System.Collections.Immutable.ImmutableArray.Create(order));
+    private static AttributeMap Permutation(params ReadOnlySpan<long> order) => AttributeMap.Empty.With("perm", ImmutableArray.Create(order));
 }

@@ -1,13 +1,13 @@
 using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization;
 
 /// <summary>
 /// Makes a small network in C#, as an <see cref="OnnxModel"/>: one input, layers in a row, one output. A row is a vector of float32
 /// [N, size]; a sequence, float32 [N, steps, size] (<see cref="Sequence"/>) or int64 ids [N, steps] (<see cref="Tokens"/>); or an image, float32
-/// [N, channels, height, width] (<see cref="Image"/>). Each call
-/// adds a layer on top of the last one and returns the builder. Functions and <see cref="Dense(int)"/> work on each step of a sequence.
+/// [N, channels, height, width] (<see cref="Image"/>). Each call adds a layer on top of the last one and returns the builder. Functions and <see cref="Dense(int)"/> work on each step of a sequence.
 /// </summary>
 /// <example>
 /// <code>
@@ -15,6 +15,7 @@ namespace MLNet.Quantization;
 /// OnnxModel digits = NetworkBuilder.Image(1, 28, 28).Conv2D(8, 3).BatchNormalization().Relu().MaxPool2D(2).Flatten().Dense(10).Softmax().Build();
 /// OnnxModel tagger = NetworkBuilder.Sequence(16).Lstm(32).Dense(5).Build();
 /// OnnxModel language = NetworkBuilder.Tokens().Embedding(256, 24).Gru(64, returnSequence: false, bidirectional: true).Dense(14).Softmax().Build();
+/// OnnxModel topic = NetworkBuilder.Tokens().Embedding(256, 24).Conv1D(64, 5).Relu().GlobalMaxPool().Dense(14).Softmax().Build();
 /// </code>
 /// </example>
 public sealed partial class NetworkBuilder
@@ -26,7 +27,7 @@ public sealed partial class NetworkBuilder
     private readonly TensorShape _inputShape;
     private readonly List<Node> _nodes = [];
     private readonly Dictionary<string, Tensor> _constants = new(StringComparer.Ordinal);
-    private ulong _state;
+    private readonly SplitMix64 _random;
     private string _value;
 
     /// <summary>Elements of a row, or of a step; 0 for ids.</summary>
@@ -52,7 +53,7 @@ public sealed partial class NetworkBuilder
         _steps = steps;
         _image = image;
         _inputShape = Shape();
-        _state = unchecked((ulong)seed);
+        _random = new(unchecked((ulong)seed));
     }
 
     private static Dimension Batch { get; } = new("N");
@@ -175,21 +176,9 @@ public sealed partial class NetworkBuilder
     private float[] Uniform(int count, double limit)
     {
         var values = new float[count];
-        for (int i = 0; i < count; i++) values[i] = (float)(limit * ((2 * NextUniform()) - 1));
+        for (int i = 0; i < count; i++) values[i] = (float)(limit * ((2 * _random.NextUniform()) - 1));
         return values;
     }
 
     private string NameOf(string op) => $"{op}{_nodes.Count(n => n.OpType == op) + 1}";
-
-    /// <summary>In [0, 1): the upper bits of SplitMix64 (Steele, Lea and Flood, 2014).</summary>
-    private double NextUniform()
-    {
-        unchecked
-        {
-            ulong z = _state += 0x9E3779B97F4A7C15;
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-            return ((z ^ (z >> 31)) >> 11) * (1.0 / (1UL << 53));
-        }
-    }
 }

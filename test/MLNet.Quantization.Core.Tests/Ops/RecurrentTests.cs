@@ -1,12 +1,12 @@
+using System.Collections.Immutable;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Onnx;
-using MLNet.Quantization.Ops.Recurrent;
 using MLNet.Quantization.Ops;
+using MLNet.Quantization.Ops.Recurrent;
 using MLNet.Quantization.Passes;
 using MLNet.Quantization.Pipeline;
-using System.Collections.Immutable;
 using static MLNet.Quantization.Tests.Ops.RecurrentRunner;
 
 namespace MLNet.Quantization.Tests.Ops;

@@ -210,6 +210,57 @@ public sealed class TrainingTests
         }
     }
 
+    private sealed class Line
+    {
+        [VectorType(12)]
+        public long[] Ids { get; set; } = [];
+
+        public uint Class { get; set; }
+    }
+
+    /// <summary>Lines that hold 7 before 8 or the other way round, between other ids: only a network that sees order can tell.</summary>
+    [TestMethod]
+    [DataRow("Lstm")]
+    [DataRow("Gru")]
+    [DataRow("Conv1D")]
+    public void ANetworkOfSequencesIsTrainedAndQuantized(string layer)
+    {
+        var q = _ml.Quantization();
+        var tokens = NetworkBuilder.Tokens(12, "Ids").Embedding(10, 8);
+        var network = (layer switch
+        {
+            "Lstm" => tokens.Lstm(16, returnSequence: false, bidirectional: false),
+            "Gru" => tokens.Gru(16, returnSequence: true, bidirectional: true).GlobalAveragePool(),
+            _ => tokens.Conv1D(16, 4).Relu().Conv1D(16, 4).Relu().GlobalMaxPool(),
+        }).Dense(2).Softmax().Build("Score");
+        Assert.AreEqual("Ids: Int64[N,12] -> Score: Float[N,2]", network.ToString());
+        var data = _ml.Data.LoadFromEnumerable(Lines(600, 1));
+        var held = Lines(300, 2);
+        var trained = q.Train(network, data, ByClass(o => (o.NumberOfEpochs, o.LearningRate, o.BatchSize) = (25, 0.01, 32)));
+        foreach (int bits in new[] { 8, 4 })
+        {
+            var fitted = q.QuantizationAwareTraining(trained, new() { LabelColumnName = "Class", WeightBits = bits, ActivationBits = bits, NumberOfEpochs = 6 }).Fit(data);
+            Assert.IsTrue(fitted.Report.Layers.All(l => l.IsInt8), fitted.Report.ToString());
+            using var stream = new MemoryStream();
+            _ml.Model.Save(fitted, data.Schema, stream);
+            stream.Position = 0;
+            var scores = _ml.Data.CreateEnumerable<Scored>(_ml.Model.Load(stream, out _).Transform(_ml.Data.LoadFromEnumerable(held)), false, ignoreMissingColumns: true).ToList();
+            Assert.IsGreaterThan(285, scores.Zip(held).Count(p => (p.First.Score[1] > p.First.Score[0] ? 1u : 0u) == p.Second.Class), $"{bits} bits");
+        }
+    }
+
+    private static List<Line> Lines(int count, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(i =>
+        {
+            long[] ids = [.. Enumerable.Range(0, 12).Select(_ => (long)random.Next(7))];
+            int at = random.Next(11);
+            (ids[at], ids[at + 1]) = i % 2 == 0 ? (7, 8) : (8, 7);
+            return new Line { Ids = ids, Class = (uint)(i % 2) };
+        })];
+    }
+
     private static List<Picture> Bars(int count, int seed)
     {
         var random = new Random(seed);
@@ -231,6 +282,13 @@ public sealed class TrainingTests
         Assert.Contains("Flatten", Assert.ThrowsExactly<InvalidOperationException>(() => NetworkBuilder.Image(1, 3, 3).Dense(2)).Message);
         Assert.Contains("3 x 2", Assert.ThrowsExactly<InvalidOperationException>(() => NetworkBuilder.Image(1, 3, 2).MaxPool2D(3)).Message);
         Assert.ThrowsExactly<InvalidOperationException>(() => NetworkBuilder.Sequence(3).BatchNormalization());
+        Assert.Contains("Sequence", Assert.ThrowsExactly<InvalidOperationException>(() => new NetworkBuilder(3).Conv1D(1, 1)).Message);
+        Assert.Contains("vectors", Assert.ThrowsExactly<InvalidOperationException>(() => new NetworkBuilder(3).GlobalMaxPool()).Message);
+        Assert.ThrowsExactly<InvalidOperationException>(() => NetworkBuilder.Tokens().Conv1D(1, 1));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => NetworkBuilder.Sequence(3).Conv1D(1, 0));
+        Assert.AreEqual("input: Float[N,T,3] -> output: Float[N,T,4]", NetworkBuilder.Sequence(3).Conv1D(4, 5).Build().ToString());
+        Assert.AreEqual("input: Float[N,T,3] -> output: Float[N,3]", NetworkBuilder.Sequence(3).GlobalMaxPool().Build().ToString());
+        Assert.AreEqual("input: Float[N,3,5,7] -> output: Float[N,3]", NetworkBuilder.Image(3, 5, 7).GlobalMaxPool().Build().ToString());
         Assert.AreEqual("input: Float[N,3,5,7] -> output: Float[N,4]", NetworkBuilder.Image(3, 5, 7).Conv2D(4, 3, stride: 2).GlobalAveragePool().Build().ToString());
     }
 }
