@@ -10,6 +10,8 @@ switch (args.FirstOrDefault())
         return ModelBenchmark.Run(args[1..]);
     case "peak":
         return PeakBenchmark.Run();
+    case "training":
+        return TrainingBenchmark.Run(args[1..]);
     case "verify":
         return VerifyCommand.Run(args[1..]);
     default:
@@ -20,6 +22,7 @@ switch (args.FirstOrDefault())
               models [--model A,B] [--threads 1,2] [--batch 1,16] [--quick] [--json FILE] [--profile] [--folder PATH]
                                                                            whole models beside ONNX Runtime, or step by step
               peak                                                         what the processor can do: multiplications and memory
+              training [--threads 1,2] [--quick] [--json FILE]             an epoch in float and with rounding beside its products
               verify [COUNT]                                               COUNT random products on every kernel against the definition
             """);
         return 2;
