@@ -4,7 +4,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = |x|. Any shape, element-wise; float32 and integers, whose least one stays as it is.</summary>
-internal sealed class Abs : MapOperator<AbsoluteFunction>
+internal sealed partial class Abs : MapOperator<AbsoluteFunction>
 {
     public override string OpType => "Abs";
 

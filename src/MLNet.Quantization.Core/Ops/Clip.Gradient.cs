@@ -5,6 +5,8 @@ namespace MLNet.Quantization.Ops;
 // 1 within the bounds, both included, else 0. Bounds are constants.
 internal sealed partial class Clip : IDifferentiable
 {
+    public bool Overwrites => true;
+
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
         var bounds = BoundsOf(node);

@@ -7,6 +7,8 @@ internal sealed partial class Conv : IDifferentiable
 {
     public ReadOnlySpan<int> LearnedInputs => [1, 2];
 
+    public bool Overwrites => true;
+
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
         ProductsOf(node).Forward(node.Input(0).Data, node.Input(1).Data, node.Output().Data);
@@ -18,7 +20,7 @@ internal sealed partial class Conv : IDifferentiable
         var products = ProductsOf(node);
         var g = node.OutputGradient();
         if (node.InputGradient(1) is { } weights) products.AddWeightGradient(node.Input(0).Data, weights.Data, g.Data);
-        if (node.InputGradient(0) is { } x) products.AddInputGradient(x.Data, node.Input(1).Data, g.Data);
+        if (node.InputGradient(0) is { } x) products.InputGradient(x.Data, node.Input(1).Data, g.Data, add: !node.IsFresh);
         if (node.InputGradient(2) is { } bias) ConvolutionProducts<T>.AddBiasGradient(bias.Data, g);
     }
 

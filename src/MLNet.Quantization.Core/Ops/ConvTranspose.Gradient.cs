@@ -11,7 +11,7 @@ internal sealed partial class ConvTranspose : IDifferentiable
     {
         var y = node.Output();
         Array.Clear(y.Data);
-        ProductsOf(node).AddInputGradient(y.Data, node.Input(1).Data, node.Input(0).Data);
+        ProductsOf(node).InputGradient(y.Data, node.Input(1).Data, node.Input(0).Data);
         if (node.Has(2)) ConvolutionProducts<T>.AddBias(node.Input(2).Data, y);
     }
 

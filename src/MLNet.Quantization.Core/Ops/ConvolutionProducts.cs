@@ -43,8 +43,16 @@ internal sealed class ConvolutionProducts<T> where T : unmanaged, IFloatingPoint
         Run(add ? Product.AddForward : Product.Forward, x, w, y);
     }
 
-    /// <summary>Adds ∂L/∂x, given <paramref name="g"/> = ∂L/∂y.</summary>
-    public void AddInputGradient(T[] gradient, T[] w, T[] g) => Run(Product.Input, gradient, w, g);
+    /// <summary>∂L/∂x, given <paramref name="g"/> = ∂L/∂y.</summary>
+    /// <param name="gradient">[N, C, ...].</param>
+    /// <param name="w">[F, C / group, ...].</param>
+    /// <param name="g">[N, F, ...].</param>
+    /// <param name="add">Adds to the gradient; else it is overwritten.</param>
+    public void InputGradient(T[] gradient, T[] w, T[] g, bool add = true)
+    {
+        if (!add && g.Length == 0) Array.Clear(gradient);
+        Run(add ? Product.AddInput : Product.Input, gradient, w, g);
+    }
 
     /// <summary>Adds ∂L/∂w, given <paramref name="g"/> = ∂L/∂y.</summary>
     public void AddWeightGradient(T[] x, T[] gradient, T[] g)
@@ -94,7 +102,7 @@ internal sealed class ConvolutionProducts<T> where T : unmanaged, IFloatingPoint
                 var xs = x.AsSpan(i * ofX, ofX);
                 var ys = y.AsSpan(i * ofY, ofY);
                 if (product == Product.Weights) products.AddWeightGradient(part, xs, part.Weights.AsSpan(group * ofW, ofW), ys);
-                else if (product == Product.Input) products.AddInputGradient(part, xs, w.AsSpan(group * ofW, ofW), ys);
+                else if (product is Product.Input or Product.AddInput) products.InputGradient(part, xs, w.AsSpan(group * ofW, ofW), ys, product == Product.AddInput);
                 else products.Forward(part, xs, w.AsSpan(group * ofW, ofW), ys, product == Product.AddForward);
             }
         }
@@ -120,14 +128,15 @@ internal sealed class ConvolutionProducts<T> where T : unmanaged, IFloatingPoint
             for (int k = 0; k < K; k++) gradient[k] += Vectors.Dot(g, columns.Slice(k * _runs.Pixels, _runs.Pixels));
     }
 
-    private void AddInputGradient(Part part, Span<T> gradient, ReadOnlySpan<T> w, ReadOnlySpan<T> g)
+    private void InputGradient(Part part, Span<T> gradient, ReadOnlySpan<T> w, ReadOnlySpan<T> g, bool add)
     {
         int pixels = _runs.Pixels;
         if (_runs.IsWhole && Outputs > 1)
         {
-            Products.Multiply(w, true, g, false, K, Outputs, pixels, gradient, add: true, part.Memory);
+            Products.Multiply(w, true, g, false, K, Outputs, pixels, gradient, add, part.Memory);
             return;
         }
+        if (!add) gradient.Clear();
         var back = part.Back(K * pixels);
         if (Outputs > 1) Products.Multiply(w, true, g, false, K, Outputs, pixels, back, add: false, part.Memory);
         else
@@ -152,6 +161,7 @@ internal sealed class ConvolutionProducts<T> where T : unmanaged, IFloatingPoint
         Forward,
         AddForward,
         Input,
+        AddInput,
         Weights,
     }
 

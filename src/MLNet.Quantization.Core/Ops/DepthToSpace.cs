@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Ops;
 /// Channels to blocks of pixels: [N, C, H, W] to [N, C / b², H · b, W · b], b = <c>blocksize</c>. The block's position varies slowest in a
 /// channel's number (<c>mode</c> DCR) or fastest (CRD). Any element type.
 /// </summary>
-internal sealed class DepthToSpace : Operator
+internal sealed partial class DepthToSpace : Operator
 {
     public override string OpType => "DepthToSpace";
 
@@ -39,7 +39,7 @@ internal sealed class DepthToSpace : Operator
 }
 
 /// <summary>Blocks of pixels to channels: [N, C, H, W] to [N, C · b², H / b, W / b], b = <c>blocksize</c>; the inverse of DepthToSpace in mode DCR. Any element type.</summary>
-internal sealed class SpaceToDepth : Operator
+internal sealed partial class SpaceToDepth : Operator
 {
     public override string OpType => "SpaceToDepth";
 

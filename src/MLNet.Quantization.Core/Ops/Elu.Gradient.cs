@@ -5,6 +5,8 @@ namespace MLNet.Quantization.Ops;
 // 1 above 0, else y + alpha.
 internal sealed partial class Elu : IDifferentiable
 {
+    public bool Overwrites => true;
+
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
         double alpha = node.Context.Attribute("alpha", 1f);

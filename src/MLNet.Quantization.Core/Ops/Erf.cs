@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = erf x. Any shape, element-wise, float32.</summary>
-internal sealed class Erf : MapOperator<ErfFunction>
+internal sealed partial class Erf : MapOperator<ErfFunction>
 {
     public override string OpType => "Erf";
 

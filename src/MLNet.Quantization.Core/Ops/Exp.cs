@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = e^x. Any shape, element-wise, float32.</summary>
-internal sealed class Exp : MapOperator<ExpFunction>
+internal sealed partial class Exp : MapOperator<ExpFunction>
 {
     public override string OpType => "Exp";
 

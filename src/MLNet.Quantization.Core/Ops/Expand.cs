@@ -3,7 +3,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>x broadcast to a shape, which itself may give way to x where x is longer; any type.</summary>
-internal sealed class Expand : Operator
+internal sealed partial class Expand : Operator
 {
     public override string OpType => "Expand";
 

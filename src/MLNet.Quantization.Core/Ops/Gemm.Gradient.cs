@@ -7,6 +7,8 @@ internal sealed partial class Gemm : IDifferentiable
 {
     public ReadOnlySpan<int> LearnedInputs => [1, 2];
 
+    public bool Overwrites => true;
+
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
         var f = new Form<T>(node);
@@ -44,8 +46,8 @@ internal sealed partial class Gemm : IDifferentiable
         }
         if (node.InputGradient(0) is { } da)
         {
-            if (f.TransA) Products.Multiply(b, f.TransB, g, true, f.K, f.N, f.M, da.Data, add: true, node.Memory);
-            else Products.Multiply(g, false, b, !f.TransB, f.M, f.N, f.K, da.Data, add: true, node.Memory);
+            if (f.TransA) Products.Multiply(b, f.TransB, g, true, f.K, f.N, f.M, da.Data, add: !node.IsFresh, node.Memory);
+            else Products.Multiply(g, false, b, !f.TransB, f.M, f.N, f.K, da.Data, add: !node.IsFresh, node.Memory);
         }
         if (node.InputGradient(1) is not { } db) return;
         if (f.TransB) Products.Multiply(g, true, a, f.TransA, f.N, f.M, f.K, db.Data, add: true, node.Memory);

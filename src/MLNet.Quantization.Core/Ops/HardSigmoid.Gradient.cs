@@ -5,6 +5,8 @@ namespace MLNet.Quantization.Ops;
 // alpha where y lies between 0 and 1, else 0.
 internal sealed partial class HardSigmoid : IDifferentiable
 {
+    public bool Overwrites => true;
+
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
         double alpha = node.Context.Attribute("alpha", 0.2f), beta = node.Context.Attribute("beta", 0.5f);

@@ -16,6 +16,9 @@ internal interface IDifferentiable
     /// <summary>Positions of inputs that are learned where they are constants of the model: weights, biases, tables.</summary>
     ReadOnlySpan<int> LearnedInputs => [];
 
+    /// <summary>Whether <see cref="Backward"/> overwrites the gradient of input 0 where <see cref="TapeNode{T}.IsFresh"/> says so: else the tape clears it before.</summary>
+    bool Overwrites => false;
+
     /// <summary>Overwrites every output that is not omitted. May leave in <see cref="TapeNode{T}.State"/> and scratch what the way back needs.</summary>
     void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>;
 

@@ -17,7 +17,7 @@ internal abstract partial class ImageNormalization : IDifferentiable
         Span<T> inverses = node.Scratch(Inverses, f.Rows), normalized = node.Scratch(Normalized, x.Length), y = node.Output().Data;
         if (x.IsEmpty) return;
         for (int row = 0; row < f.Rows; row++) inverses[row] = NormalizedRow.Normalize(x.Slice(row * f.Count, f.Count), epsilon, normalized.Slice(row * f.Count, f.Count)).Inverse;
-        for (int i = 0; i < f.Planes; i++) Vectors.Line(normalized.Slice(i * f.Plane, f.Plane), scale[f.Parameter(i)], bias[f.Parameter(i)], y.Slice(i * f.Plane, f.Plane));
+        for (int i = 0; i < f.Planes; i++) Vectors.Line(normalized.Slice(i * f.Plane, f.Plane), T.Zero, scale[f.Parameter(i)], bias[f.Parameter(i)], y.Slice(i * f.Plane, f.Plane));
     }
 
     public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
@@ -34,7 +34,7 @@ internal abstract partial class ImageNormalization : IDifferentiable
                 ReadOnlySpan<T> part = g.Slice(plane * f.Plane, f.Plane);
                 if (node.InputGradient(1) is { } scales) scales.Data[parameter] += Vectors.Dot(part, normalized.Slice(plane * f.Plane, f.Plane));
                 if (node.InputGradient(2) is { } biases) biases.Data[parameter] += Vectors.Sum(part);
-                Vectors.Line(part, scale[parameter], T.Zero, h.Slice(c * f.Plane, f.Plane));
+                Vectors.Line(part, T.Zero, scale[parameter], T.Zero, h.Slice(c * f.Plane, f.Plane));
             }
             if (node.InputGradient(0) is { } x) NormalizedRow.AddGradient(h, normalized.Slice(row * f.Count, f.Count), inverses[row], x.Data.AsSpan(row * f.Count, f.Count));
         }

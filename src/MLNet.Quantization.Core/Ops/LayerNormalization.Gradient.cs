@@ -22,7 +22,7 @@ internal sealed partial class LayerNormalization : IDifferentiable
             (T mean, inverses[row]) = NormalizedRow.Normalize(x.Slice(row * n, n), epsilon, part);
             var y = node.Output().Data.AsSpan(row * n, n);
             if (scale.Length == n) Vectors.Product(part, scale, y);
-            else Vectors.Line<T>(part, scale[0], T.Zero, y);
+            else Vectors.Line<T>(part, T.Zero, scale[0], T.Zero, y);
             if (bias.Length == n) Vectors.Add(bias, y);
             else if (!bias.IsEmpty) Vectors.AddTo(bias[0], y);
             if (OptionalOf(node.Outputs, 1) is { } means) means.Data[row] = mean;
@@ -52,7 +52,7 @@ internal sealed partial class LayerNormalization : IDifferentiable
                     else biases.Data[0] += Vectors.Sum(g);
                 }
                 if (scale.Length == n) Vectors.Product(g, scale, h);
-                else Vectors.Line(g, scale[0], T.Zero, h);
+                else Vectors.Line(g, T.Zero, scale[0], T.Zero, h);
                 if (node.InputGradient(0) is { } x) NormalizedRow.AddGradient(h, part, inverses[row], x.Data.AsSpan(row * n, n));
             }
             if (node.InputGradient(0) is { } to) AddStatistics(node, row, part, inverses[row], to.Data.AsSpan(row * n, n));

@@ -5,6 +5,8 @@ namespace MLNet.Quantization.Ops;
 // 1 above 0, else alpha, at 0 too.
 internal sealed partial class LeakyRelu : IDifferentiable
 {
+    public bool Overwrites => true;
+
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
         double alpha = node.Context.Attribute("alpha", 0.01f);

@@ -4,7 +4,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = -x. Any shape, element-wise; float32 and signed integers.</summary>
-internal sealed class Neg : MapOperator<NegateFunction>
+internal sealed partial class Neg : MapOperator<NegateFunction>
 {
     public override string OpType => "Neg";
 

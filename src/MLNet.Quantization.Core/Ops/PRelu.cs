@@ -4,7 +4,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = x where x is 0 or more, else slope · x; slope is broadcast to x. float32.</summary>
-internal sealed class PRelu : Operator
+internal sealed partial class PRelu : Operator
 {
     public override string OpType => "PRelu";
 

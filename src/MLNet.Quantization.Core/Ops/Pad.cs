@@ -8,7 +8,7 @@ namespace MLNet.Quantization.Ops;
 /// x with elements added before and after each axis, or, where a pad is negative, taken away first. What is added is a value (mode
 /// constant), the mirror image without the border (reflect), the border (edge) or the other end (wrap). Any element type.
 /// </summary>
-internal sealed class Pad : Operator
+internal sealed partial class Pad : Operator
 {
     public override string OpType => "Pad";
 

@@ -8,7 +8,7 @@ namespace MLNet.Quantization.Ops;
 /// x to the power of y, broadcast as NumPy does, in x's type: float32, int32 or int64; y is any number. Integers wrap, and a power that
 /// is no integer loses its fraction.
 /// </summary>
-internal sealed class Pow : Operator
+internal sealed partial class Pow : Operator
 {
     public override string OpType => "Pow";
 

@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>Σ x.</summary>
-internal sealed class ReduceSum() : Reduction(axesAreInputFrom: 13)
+internal sealed partial class ReduceSum() : Reduction(axesAreInputFrom: 13)
 {
     public override string OpType => "ReduceSum";
 

@@ -4,7 +4,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>A part of x: along some axes from start to end (excluded) by a step, all counted as in Python.</summary>
-internal sealed class Slice : Operator
+internal sealed partial class Slice : Operator
 {
     public override string OpType => "Slice";
 

@@ -7,11 +7,12 @@ internal sealed partial class Softmax : IDifferentiable
 {
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
+        if (ForwardAsScored(node)) return;
         var (length, stride) = RowsOf(node);
         T[] x = node.Input(0).Data, y = node.Output().Data;
         for (int row = 0; row < x.Length / Math.Max(1, length); row++)
         {
-            int from = (row / stride * stride * length) + (row % stride);
+            int from = FirstOf(row, length, stride);
             T greatest = T.NegativeInfinity, sum = T.Zero;
             for (int i = 0; i < length; i++) greatest = T.Max(greatest, x[from + (i * stride)]);
             for (int i = 0; i < length; i++) sum += y[from + (i * stride)] = T.Exp(x[from + (i * stride)] - greatest);
@@ -26,17 +27,10 @@ internal sealed partial class Softmax : IDifferentiable
         T[] y = node.Output().Data, g = node.OutputGradient().Data;
         for (int row = 0; row < y.Length / Math.Max(1, length); row++)
         {
-            int from = (row / stride * stride * length) + (row % stride);
+            int from = FirstOf(row, length, stride);
             T sum = T.Zero;
             for (int i = 0; i < length; i++) sum += g[from + (i * stride)] * y[from + (i * stride)];
             for (int i = 0; i < length; i++) gradient.Data[from + (i * stride)] += y[from + (i * stride)] * (g[from + (i * stride)] - sum);
         }
-    }
-
-    private static (int Length, int Stride) RowsOf<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
-    {
-        int[] dims = node.Input(0).Dims;
-        int axis = AxisOf(node.Context, dims.Length);
-        return node.Context.Opset < 13 ? (dims.Skip(axis).Aggregate(1, (a, b) => a * b), 1) : (dims[axis], dims.Skip(axis + 1).Aggregate(1, (a, b) => a * b));
     }
 }

@@ -8,7 +8,7 @@ namespace MLNet.Quantization.Ops;
 /// A function of the rows along <c>axis</c>. From opset 13 on that is one axis, by default the last; before, all axes from it on (by
 /// default 1) together. float32.
 /// </summary>
-internal abstract class SoftmaxOperator : Operator
+internal abstract partial class SoftmaxOperator : Operator
 {
     public override ValueFact[] Infer(OpContext context)
     {
@@ -112,7 +112,7 @@ internal sealed partial class Softmax : SoftmaxOperator
 }
 
 /// <summary>y = x - ln Σ e^x over a row.</summary>
-internal sealed class LogSoftmax : SoftmaxOperator
+internal sealed partial class LogSoftmax : SoftmaxOperator
 {
     public override string OpType => "LogSoftmax";
 

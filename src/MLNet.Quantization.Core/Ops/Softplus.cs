@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = ln(1 + e^x). Any shape, element-wise, float32.</summary>
-internal sealed class Softplus : MapOperator<SoftplusFunction>
+internal sealed partial class Softplus : MapOperator<SoftplusFunction>
 {
     public override string OpType => "Softplus";
 

@@ -7,7 +7,7 @@ namespace MLNet.Quantization.Ops;
 /// x cut along <c>axis</c> (default 0) into as many parts as there are outputs: of given lengths, or of equal ones, of which from opset 18 on
 /// the last may be shorter. Any type.
 /// </summary>
-internal sealed class Split : Operator
+internal sealed partial class Split : Operator
 {
     private const int LengthsAsInput = 13, LastMayBeShorter = 18;
 

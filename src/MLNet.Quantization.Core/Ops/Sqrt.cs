@@ -3,7 +3,7 @@ using MLNet.Quantization.Kernels;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>y = √x. Any shape, element-wise, float32.</summary>
-internal sealed class Sqrt : MapOperator<SquareRootFunction>
+internal sealed partial class Sqrt : MapOperator<SquareRootFunction>
 {
     public override string OpType => "Sqrt";
 

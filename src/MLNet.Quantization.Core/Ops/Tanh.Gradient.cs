@@ -5,6 +5,8 @@ namespace MLNet.Quantization.Ops;
 // 1 - y².
 internal sealed partial class Tanh : IDifferentiable
 {
+    public bool Overwrites => true;
+
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => UnaryGradient.Forward(node, FunctionOf(node.Context), Math.Tanh);
 
     public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => UnaryGradient.FromOutput(node, new Slope<T>());

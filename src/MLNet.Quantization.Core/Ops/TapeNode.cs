@@ -27,6 +27,9 @@ internal sealed class TapeNode<T>(OpContext context, Values<T>?[] inputs, Values
     /// <summary>∂L/∂x by position, in the shapes of the inputs; null where none is wanted.</summary>
     public Values<T>?[] InputGradients { get; } = new Values<T>?[inputs.Length];
 
+    /// <summary>The gradient of input 0 holds nothing yet, and is to be overwritten. Only where the operator <see cref="IDifferentiable.Overwrites"/>.</summary>
+    public bool IsFresh { get; set; }
+
     /// <summary>Whether statistics are taken from the batch; false: the stored ones are used.</summary>
     public bool IsTraining { get; set; } = true;
 

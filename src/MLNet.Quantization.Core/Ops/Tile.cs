@@ -3,7 +3,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Ops;
 
 /// <summary>x repeated along each axis. Any type.</summary>
-internal sealed class Tile : Operator
+internal sealed partial class Tile : Operator
 {
     public override string OpType => "Tile";
 

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
@@ -13,6 +14,9 @@ internal interface IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754
 /// <summary>Element-wise arithmetic of gradients, in vectors of the machine; generic over the number.</summary>
 internal static class Vectors
 {
+    /// <summary>Elements that one thread takes at a time: waking another pays for more. A multiple of every vector's width, so that tails are those of the whole.</summary>
+    private const int Chunk = 1 << 15;
+
     /// <summary>sum[i] += x[i].</summary>
     public static void Add<T>(ReadOnlySpan<T> x, Span<T> sum) where T : unmanaged, IFloatingPointIeee754<T> => Accumulate(new First<T>(), x, x, sum);
 
@@ -26,12 +30,31 @@ internal static class Vectors
     public static void Product<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z) where T : unmanaged, IFloatingPointIeee754<T> => Map(new Times<T>(), x, y, z);
 
     /// <summary>sum[i] += f(x[i], y[i]).</summary>
-    public static void Accumulate<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> sum)
-        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T> => Run<T, TFunction, True>(function, x, y, sum);
+    /// <param name="function">f.</param>
+    /// <param name="x">n.</param>
+    /// <param name="y">n.</param>
+    /// <param name="sum">n.</param>
+    /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
+    public static void Accumulate<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> sum, int maxThreads = 1)
+        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T> => Spread<T, TFunction, True>(function, x, y, sum, maxThreads);
 
     /// <summary>z[i] = f(x[i], y[i]).</summary>
-    public static void Map<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z)
-        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T> => Run<T, TFunction, False>(function, x, y, z);
+    /// <param name="function">f.</param>
+    /// <param name="x">n.</param>
+    /// <param name="y">n.</param>
+    /// <param name="z">n.</param>
+    /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
+    public static void Map<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z, int maxThreads = 1)
+        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T> => Spread<T, TFunction, False>(function, x, y, z, maxThreads);
+
+    /// <summary>z[i] = f(x[i], y[i]) where z holds nothing yet, else z[i] += f(x[i], y[i]).</summary>
+    /// <inheritdoc cref="Accumulate{T, F}"/>
+    public static void Give<T, TFunction>(bool isFresh, TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z, int maxThreads = 1)
+        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T>
+    {
+        if (isFresh) Map(function, x, y, z, maxThreads);
+        else Accumulate(function, x, y, z, maxThreads);
+    }
 
     /// <summary>sum[i] += shift.</summary>
     public static void AddTo<T>(T shift, Span<T> sum) where T : unmanaged, IFloatingPointIeee754<T>
@@ -42,51 +65,110 @@ internal static class Vectors
         for (; i < sum.Length; i++) sum[i] += shift;
     }
 
-    /// <summary>y[i] = x[i] · factor + shift.</summary>
-    public static void Line<T>(ReadOnlySpan<T> x, T factor, T shift, Span<T> y) where T : unmanaged, IFloatingPointIeee754<T> => Map(new Straight<T>(factor, shift), x, x, y);
+    /// <summary>y[i] = (x[i] - center) · factor + shift.</summary>
+    public static void Line<T>(ReadOnlySpan<T> x, T center, T factor, T shift, Span<T> y) where T : unmanaged, IFloatingPointIeee754<T> => Map(new Straight<T>(center, factor, shift), x, x, y);
 
     /// <summary>Σ (x[i] - center)².</summary>
+    public static T SumOfSquares<T>(ReadOnlySpan<T> x, T center) where T : unmanaged, IFloatingPointIeee754<T> => Reduce(new SquaredDistance<T>(center), x, x);
+
+    /// <summary>Σ (x[i] - center) and Σ (x[i] - center)².</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static T SumOfSquares<T>(ReadOnlySpan<T> x, T center) where T : unmanaged, IFloatingPointIeee754<T>
+    public static (T Sum, T Squares) Moments<T>(ReadOnlySpan<T> x, T center) where T : unmanaged, IFloatingPointIeee754<T>
     {
-        Vector<T> sums = Vector<T>.Zero, middle = new(center);
-        int i = 0;
-        for (; i <= x.Length - Vector<T>.Count; i += Vector<T>.Count)
+        Vector<T> a = Vector<T>.Zero, b = a, c = a, d = a, middle = new(center);
+        int i = 0, width = Vector<T>.Count;
+        for (; i <= x.Length - (2 * width); i += 2 * width)
         {
-            var d = new Vector<T>(x[i..]) - middle;
-            sums += d * d;
+            Vector<T> u = new Vector<T>(x[i..]) - middle, v = new Vector<T>(x[(i + width)..]) - middle;
+            a += u;
+            b += v;
+            c += u * u;
+            d += v * v;
         }
-        T sum = Vector.Sum(sums);
-        for (; i < x.Length; i++) sum += (x[i] - center) * (x[i] - center);
-        return sum;
+        T sum = Vector.Sum(a + b), squares = Vector.Sum(c + d);
+        for (; i < x.Length; i++)
+        {
+            T u = x[i] - center;
+            sum += u;
+            squares += u * u;
+        }
+        return (sum, squares);
+    }
+
+    /// <summary>Σ x[i] and Σ x[i] · (y[i] - center).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static (T Sum, T Dot) SumAndDot<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y, T center) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        Vector<T> a = Vector<T>.Zero, b = a, c = a, d = a, middle = new(center);
+        int i = 0, width = Vector<T>.Count;
+        for (; i <= x.Length - (2 * width); i += 2 * width)
+        {
+            Vector<T> u = new(x[i..]), v = new(x[(i + width)..]);
+            a += u;
+            b += v;
+            c += u * (new Vector<T>(y[i..]) - middle);
+            d += v * (new Vector<T>(y[(i + width)..]) - middle);
+        }
+        T sum = Vector.Sum(a + b), dot = Vector.Sum(c + d);
+        for (; i < x.Length; i++)
+        {
+            sum += x[i];
+            dot += x[i] * (y[i] - center);
+        }
+        return (sum, dot);
     }
 
     /// <summary>Σ x[i] · y[i].</summary>
+    public static T Dot<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y) where T : unmanaged, IFloatingPointIeee754<T> => Reduce(new Times<T>(), x, y);
+
+    /// <summary>Σ x[i].</summary>
+    public static T Sum<T>(ReadOnlySpan<T> x) where T : unmanaged, IFloatingPointIeee754<T> => Reduce(new First<T>(), x, x);
+
+    /// <summary>Σ f(x[i], y[i]), in four sums at a time: one alone would wait for itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static T Dot<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y) where T : unmanaged, IFloatingPointIeee754<T>
+    private static T Reduce<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y)
+        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T>
     {
-        Vector<T> even = Vector<T>.Zero, odd = Vector<T>.Zero;
-        int i = 0;
-        for (; i <= x.Length - (2 * Vector<T>.Count); i += 2 * Vector<T>.Count)
+        if (x.Length != y.Length) throw new ArgumentException($"{x.Length} and {y.Length} elements do not go together.");
+        ref T px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
+        Vector<T> a = Vector<T>.Zero, b = a, c = a, d = a;
+        int i = 0, width = Vector<T>.Count;
+        for (; i <= x.Length - (4 * width); i += 4 * width)
         {
-            even += new Vector<T>(x[i..]) * new Vector<T>(y[i..]);
-            odd += new Vector<T>(x[(i + Vector<T>.Count)..]) * new Vector<T>(y[(i + Vector<T>.Count)..]);
+            a += function.Apply(Vector.LoadUnsafe(ref px, (nuint)i), Vector.LoadUnsafe(ref py, (nuint)i));
+            b += function.Apply(Vector.LoadUnsafe(ref px, (nuint)(i + width)), Vector.LoadUnsafe(ref py, (nuint)(i + width)));
+            c += function.Apply(Vector.LoadUnsafe(ref px, (nuint)(i + (2 * width))), Vector.LoadUnsafe(ref py, (nuint)(i + (2 * width))));
+            d += function.Apply(Vector.LoadUnsafe(ref px, (nuint)(i + (3 * width))), Vector.LoadUnsafe(ref py, (nuint)(i + (3 * width))));
         }
-        T sum = Vector.Sum(even + odd);
-        for (; i < x.Length; i++) sum += x[i] * y[i];
+        for (; i <= x.Length - width; i += width) a += function.Apply(Vector.LoadUnsafe(ref px, (nuint)i), Vector.LoadUnsafe(ref py, (nuint)i));
+        T sum = Vector.Sum(a + b + (c + d));
+        for (; i < x.Length; i++) sum += function.Apply(new(x[i]), new(y[i]))[0];
         return sum;
     }
 
-    /// <summary>Σ x[i].</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static T Sum<T>(ReadOnlySpan<T> x) where T : unmanaged, IFloatingPointIeee754<T>
+    private static unsafe void Spread<T, TFunction, TAdd>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> y, Span<T> z, int maxThreads)
+        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T> where TAdd : struct, IFlag
     {
-        var sums = Vector<T>.Zero;
-        int i = 0;
-        for (; i <= x.Length - Vector<T>.Count; i += Vector<T>.Count) sums += new Vector<T>(x[i..]);
-        T sum = Vector.Sum(sums);
-        for (; i < x.Length; i++) sum += x[i];
-        return sum;
+        if (maxThreads == 1 || z.Length < 2 * Chunk || y.Length != x.Length || z.Length != x.Length)
+        {
+            Run<T, TFunction, TAdd>(function, x, y, z);
+            return;
+        }
+        fixed (T* px = x, py = y, pz = z)
+        {
+            var body = new Part<T, TFunction, TAdd>(function, px, py, pz, z.Length);
+            WorkerPool.Run(ref body, (z.Length + Chunk - 1) / Chunk, maxThreads);
+        }
+    }
+
+    private readonly unsafe struct Part<T, TFunction, TAdd>(TFunction function, T* x, T* y, T* z, int length) : IParallelBody
+        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T> where TAdd : struct, IFlag
+    {
+        public void Run(int chunk, int lane)
+        {
+            int from = chunk * Chunk, count = Math.Min(Chunk, length - from);
+            Run<T, TFunction, TAdd>(function, new(x + from, count), new(y + from, count), new(z + from, count));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -135,11 +217,18 @@ internal static class Vectors
         public Vector<T> Apply(Vector<T> x, Vector<T> y) => _factor * x;
     }
 
-    private readonly struct Straight<T>(T factor, T shift) : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>
+    private readonly struct Straight<T>(T center, T factor, T shift) : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>
     {
-        private readonly Vector<T> _factor = new(factor), _shift = new(shift);
+        private readonly Vector<T> _center = new(center), _factor = new(factor), _shift = new(shift);
 
-        public Vector<T> Apply(Vector<T> x, Vector<T> y) => (x * _factor) + _shift;
+        public Vector<T> Apply(Vector<T> x, Vector<T> y) => ((x - _center) * _factor) + _shift;
+    }
+
+    private readonly struct SquaredDistance<T>(T center) : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        private readonly Vector<T> _center = new(center);
+
+        public Vector<T> Apply(Vector<T> x, Vector<T> y) => (x - _center) * (x - _center);
     }
 
     private readonly struct Times<T> : IVectorFunction<T> where T : unmanaged, IFloatingPointIeee754<T>

@@ -1,4 +1,6 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
@@ -51,12 +53,18 @@ internal sealed class WindowRuns
 
     /// <param name="plane">Read.</param>
     /// <param name="columns">[taps, pixels]; what would be read outside the plane is left as it is.</param>
-    public void Unfold<T>(ReadOnlySpan<T> plane, Span<T> columns)
+    public void Unfold<T>(ReadOnlySpan<T> plane, Span<T> columns) where T : unmanaged
     {
         foreach (var (from, to, count) in _runs)
-            if (_stride == 1) plane.Slice(from, count).CopyTo(columns[to..]);
-            else
-                for (int i = 0; i < count; i++) columns[to + i] = plane[from + (i * _stride)];
+        {
+            if (_stride == 1)
+            {
+                plane.Slice(from, count).CopyTo(columns[to..]);
+                continue;
+            }
+            int i = _stride == 2 && Unsafe.SizeOf<T>() == sizeof(uint) ? TakeEven(MemoryMarshal.Cast<T, uint>(plane[from..]), MemoryMarshal.Cast<T, uint>(columns.Slice(to, count))) : 0;
+            for (; i < count; i++) columns[to + i] = plane[from + (i * _stride)];
+        }
     }
 
     /// <summary>Adds each element of the columns to the pixel that it is read from.</summary>
@@ -66,6 +74,19 @@ internal sealed class WindowRuns
             if (_stride == 1) Vectors.Add(columns.Slice(to, count), plane.Slice(from, count));
             else
                 for (int i = 0; i < count; i++) plane[from + (i * _stride)] += columns[to + i];
+    }
+
+    /// <summary>Every second number: the lower half of each pair.</summary>
+    /// <returns>How many were taken; the rest is not a whole vector.</returns>
+    private static int TakeEven(ReadOnlySpan<uint> x, Span<uint> y)
+    {
+        int i = 0, width = Vector<ulong>.Count;
+        for (; i <= y.Length - (2 * width) && (2 * i) + (4 * width) <= x.Length; i += 2 * width)
+        {
+            var pairs = MemoryMarshal.Cast<uint, ulong>(x.Slice(2 * i, 4 * width));
+            Vector.Narrow(new Vector<ulong>(pairs), new Vector<ulong>(pairs[width..])).CopyTo(y[i..]);
+        }
+        return i;
     }
 
     /// <summary>For each element of the columns the pixel that it is read from, or -1.</summary>

@@ -137,7 +137,8 @@ internal sealed class TapeBuilder<T> where T : unmanaged, IFloatingPointIeee754<
                 if (!_gradients.TryGetValue(names[x], out var gradient))
                 {
                     _gradients[names[x]] = gradient = Values<T>.Over(x.Dims, free.GetValueOrDefault(x.Count) is { Count: > 0 } stack ? stack.Pop() : new T[x.Count]);
-                    entry.ToClear.Add(gradient);
+                    if (i == 0 && entry.Operator.Overwrites && node.Inputs.Count(other => ReferenceEquals(other, x)) == 1) node.IsFresh = true;
+                    else entry.ToClear.Add(gradient);
                 }
                 node.InputGradients[i] = gradient;
             }

@@ -21,7 +21,7 @@ internal sealed class DifferentiableEntry<T>(IDifferentiable op, TapeNode<T> nod
 
     public IDifferentiable Operator => op;
 
-    /// <summary>Gradients that this node is the first to add to.</summary>
+    /// <summary>Gradients that this node is the first to add to, but for one that it overwrites.</summary>
     public List<Values<T>> ToClear { get; } = [];
 
     /// <summary>Whether a gradient comes in and one is wanted.</summary>

@@ -28,7 +28,7 @@ internal sealed class LayerProducts
         var products = new ConvolutionProducts<float>(ConvolutionShapes.Resolve(node.Context, node.Input(0).Dims, node.Input(1).Dims), threads);
         _products.Add(() => products.Forward(x, w, y));
         _products.Add(() => products.AddWeightGradient(x, wGradient, y));
-        if (node.InputGradients[0] is not null) _products.Add(() => products.AddInputGradient(xGradient, w, y));
+        if (node.InputGradients[0] is not null) _products.Add(() => products.InputGradient(xGradient, w, y, add: false));
     }
 
     /// <summary>[m, k] · [k, n].</summary>
@@ -37,7 +37,7 @@ internal sealed class LayerProducts
         int m = node.Input(0).Dims[0], k = node.Input(0).Dims[1], n = node.Output().Dims[1];
         float[] x = node.Input(0).Data, w = node.Input(1).Data, y = new float[m * n], wGradient = new float[k * n], xGradient = new float[m * k];
         _products.Add(() => Products.Multiply<float>(x, false, w, false, m, k, n, y, add: false, memory));
-        _products.Add(() => Products.Multiply<float>(x, true, y, false, k, m, n, wGradient, add: true, memory));
-        if (node.InputGradients[0] is not null) _products.Add(() => Products.Multiply<float>(y, false, w, true, m, n, k, xGradient, add: true, memory));
+        _products.Add(() => Products.Multiply<float>(x, true, y, false, k, m, n, wGradient, add: false, memory));
+        if (node.InputGradients[0] is not null) _products.Add(() => Products.Multiply<float>(y, false, w, true, m, n, k, xGradient, add: false, memory));
     }
 }

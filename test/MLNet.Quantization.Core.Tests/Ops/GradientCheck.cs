@@ -64,6 +64,15 @@ internal static class GradientCheck
             for (int i = 0; i < (once[x]?.Length ?? 0); i++)
                 Assert.AreEqual(2 * once[x]![i], tape.InputGradients[x]!.Data[i], 1e-9 * Math.Max(1, Math.Abs(once[x]![i])), "a gradient is added to what is there");
 
+        // Where it may overwrite, what stood there does not matter.
+        if (op.Overwrites && tape.InputGradients[0] is { } fresh)
+        {
+            Array.Fill(fresh.Data, double.NaN);
+            tape.IsFresh = true;
+            op.Backward(tape);
+            for (int i = 0; i < fresh.Count; i++) Assert.AreEqual(once[0]![i], fresh.Data[i], 1e-9 * Math.Max(1, Math.Abs(once[0]![i])), "a fresh gradient is overwritten");
+        }
+
         double Loss()
         {
             op.Forward(tape);

@@ -30,6 +30,13 @@ public sealed class OperatorGradientTests
     [DataRow("HardSwish")]
     [DataRow("HardSigmoid")]
     [DataRow("Identity")]
+    [DataRow("Exp")]
+    [DataRow("Neg")]
+    [DataRow("Abs")]
+    [DataRow("Reciprocal")]
+    [DataRow("Softplus")]
+    [DataRow("Erf")]
+    [DataRow("Gelu")]
     public void OfOne(string type)
     {
         Check(type, Attributes(), [3, 7]);
@@ -45,6 +52,139 @@ public sealed class OperatorGradientTests
     {
         Check("Softmax", Attributes(), [3, 7]);
         Check("Softmax", Attributes(("axis", 1L)), [2, 3, 4]);
+    }
+
+    /// <summary>Where they are defined: above 0.</summary>
+    [TestMethod]
+    [DataRow("Sqrt")]
+    [DataRow("Log")]
+    public void OfOneAboveZero(string type) => GradientCheck.Run(NodeOf(type, 1, Attributes()), [[3, 7]], _random, arrange: Positive);
+
+    [TestMethod]
+    public void GeluByTanh() => Check("Gelu", Attributes(("approximate", "tanh")), [2, 3, 19]);
+
+    /// <summary>The slopes that float32 computes are those of the definitions.</summary>
+    [TestMethod]
+    [DataRow("Erf", "")]
+    [DataRow("Gelu", "none")]
+    [DataRow("Gelu", "tanh")]
+    [DataRow("Softplus", "")]
+    public void SlopesInSinglesAreThoseInDoubles(string type, string approximate)
+    {
+        var node = NodeOf(type, 1, approximate.Length > 0 ? Attributes(("approximate", approximate)) : Attributes());
+        double[] x = [.. Enumerable.Range(0, 321).Select(i => (i - 160) / 20.0)];
+        double[] expected = Slopes(x), found = Array.ConvertAll(Slopes(Array.ConvertAll(x, v => (float)v)), v => (double)v);
+        for (int i = 0; i < x.Length; i++) Assert.AreEqual(expected[i], found[i], 2e-6, $"at {x[i]}");
+
+        T[] Slopes<T>(T[] at) where T : unmanaged, System.Numerics.IFloatingPointIeee754<T>
+        {
+            var tape = new TapeNode<T>(new OpContext(node, 20, [new ValueFact(ElementType.Float, new(at.Length))]), [new Values<T>([at.Length], at)], [new Values<T>(at.Length)], new(1));
+            tape.OutputGradients[0] = new([at.Length], [.. at.Select(_ => T.One)]);
+            tape.InputGradients[0] = new(at.Length);
+            var op = (IDifferentiable)OperatorSet.For(node);
+            op.Forward(tape);
+            op.Backward(tape);
+            return tape.InputGradients[0]!.Data;
+        }
+    }
+
+    [TestMethod]
+    public void LogSoftmax()
+    {
+        Check("LogSoftmax", Attributes(), [3, 7]);
+        Check("LogSoftmax", Attributes(("axis", 1L)), [2, 3, 4]);
+    }
+
+    [TestMethod]
+    public void PRelu()
+    {
+        Check("PRelu", Attributes(), [3, 5], [3, 5]);
+        Check("PRelu", Attributes(), [2, 3, 19], [3, 1]);
+        Check("PRelu", Attributes(), [2, 7], [1]);
+    }
+
+    [TestMethod]
+    public void Pow()
+    {
+        CheckWith(new() { [1] = Tensor.Scalar(2f) }, "Pow", Attributes(), [3, 7], []);
+        CheckWith(new() { [1] = Tensor.Scalar(3f) }, "Pow", Attributes(), [3, 7], []);
+        CheckWith(new() { [1] = Tensor.Create([3L, -1], 2) }, "Pow", Attributes(), [3, 2], [2]);
+        GradientCheck.Run(NodeOf("Pow", 2, Attributes()), [[2, 3, 4], [3, 1]], _random, arrange: Positive);
+    }
+
+    [TestMethod]
+    public void ReduceSum()
+    {
+        Check("ReduceSum", Attributes(), [2, 3]);
+        CheckWith(new() { [1] = Tensor.Create([1L], 1) }, "ReduceSum", Attributes(("keepdims", 0L)), [2, 3, 4], [1]);
+        CheckWith(new() { [1] = Tensor.Create([0L, -1], 2) }, "ReduceSum", Attributes(), [2, 3, 4], [2]);
+        Check("ReduceSum", Attributes(("noop_with_empty_axes", 1L)), [2, 3]);
+        Check("ReduceSum", Attributes(), [2, 0, 3]);
+    }
+
+    [TestMethod]
+    public void Slice()
+    {
+        CheckSlice([1, -1], [3, -5], [0, 2], [1, -1], 4, 3, 6);
+        CheckSlice([0], [long.MaxValue], [-1], [3], 2, 7);
+        CheckSlice([2], [2], [0], [1], 3, 2);
+        CheckSlice([-1], [-100], [1], [-2], 2, 5, 3);
+
+        void CheckSlice(long[] starts, long[] ends, long[] axes, long[] steps, params int[] x)
+        {
+            long[][] parts = [starts, ends, axes, steps];
+            CheckWith(parts.Select((p, i) => (p, i)).ToDictionary(p => p.i + 1, p => Tensor.Create(p.p, p.p.Length)), "Slice", Attributes(), x, [starts.Length], [starts.Length], [starts.Length], [starts.Length]);
+        }
+    }
+
+    [TestMethod]
+    public void Split()
+    {
+        foreach (string[] outputs in new[] { new[] { "a", "b", "c" }, ["a", "", "c"] })
+        {
+            var node = Node.Create("n", "Split", ["x", "lengths"], outputs) with { Attributes = Attributes(("axis", 1L)) };
+            GradientCheck.Run(node, [[2, 6, 3], [3]], _random, new Dictionary<int, Tensor> { [1] = Tensor.Create([2L, 3, 1], 3) });
+        }
+        GradientCheck.Run(Node.Create("n", "Split", ["x"], ["a", "b"]), [[4, 3]], _random);
+    }
+
+    [TestMethod]
+    [DataRow("constant")]
+    [DataRow("edge")]
+    [DataRow("reflect")]
+    public void Pad(string mode)
+    {
+        CheckWith(new() { [1] = Tensor.Create([0L, 1, 2, 1, 0, 2], 6) }, "Pad", Attributes(("mode", mode)), [2, 3, 4], [6]);
+        CheckWith(new() { [1] = Tensor.Create([-1L, 2, 1, -1], 4), [2] = Tensor.Scalar(0.7f) }, "Pad", Attributes(("mode", mode)), [3, 4], [4], []);
+    }
+
+    [TestMethod]
+    public void Copies()
+    {
+        CheckWith(new() { [1] = Tensor.Create([2L, 3, 4], 3) }, "Expand", Attributes(), [3, 1], [3]);
+        CheckWith(new() { [1] = Tensor.Create([2L, 1, 3], 3) }, "Tile", Attributes(), [2, 3, 2], [3]);
+        Check("DepthToSpace", Attributes(("blocksize", 2L)), [1, 8, 2, 3]);
+        Check("DepthToSpace", Attributes(("blocksize", 2L), ("mode", "CRD")), [2, 4, 1, 2]);
+        Check("SpaceToDepth", Attributes(("blocksize", 2L)), [1, 2, 4, 6]);
+    }
+
+    /// <summary>The mean is far larger than the deviation.</summary>
+    [TestMethod]
+    public void BatchNormalizationKeepsDigitsFarFromZero()
+    {
+        var random = new Random(3);
+        float[] x = [.. Enumerable.Range(0, 64 * 5).Select(_ => 4096 + (0.01f * random.Next(100)))];
+        double mean = x.Average(v => (double)v), variance = x.Average(v => (v - mean) * (v - mean));
+        ValueFact?[] facts = [.. new[] { new[] { 64, 1, 5 }, [1], [1], [1], [1] }.Select(d => new ValueFact(ElementType.Float, TensorShape.FromDims(d)))];
+        Values<float>[] inputs = [new([64, 1, 5], x), new([1], [1]), new([1], [0]), new([1], [0]), new([1], [1])];
+        var tape = new TapeNode<float>(new OpContext(NodeOf("BatchNormalization", 5, Attributes()), 17, [.. facts]), inputs, [new Values<float>(64, 1, 5)], new(1));
+        ((IDifferentiable)OperatorSet.For(tape.Context.Node)).Forward(tape);
+        for (int i = 0; i < x.Length; i++) Assert.AreEqual((x[i] - mean) / Math.Sqrt(variance + 1e-5), tape.Output().Data[i], 2e-3);
+    }
+
+    private static void Positive(TapeNode<double> node)
+    {
+        foreach (ref double x in node.Input(0).Data.AsSpan()) x = Math.Abs(x);
     }
 
     [TestMethod]
@@ -135,8 +275,11 @@ public sealed class OperatorGradientTests
         string[] found = [.. OperatorSet.SupportedTypes.Where(t => OperatorSet.For(Node.Create("", t, [], [])) is IDifferentiable)];
         string[] expected =
         [
-            "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Elu", "Flatten", "GRU", "Gather", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization",
-            "LSTM", "LayerNormalization", "LeakyRelu", "MatMul", "MaxPool", "Mul", "RNN", "ReduceMean", "Relu", "Reshape", "Sigmoid", "Softmax", "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
+            "Abs", "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "ConvTranspose", "DepthToSpace", "Div", "Elu", "Erf", "Exp", "Expand",
+            "Flatten", "GRU", "Gather", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "LSTM", "LayerNormalization",
+            "LeakyRelu", "Log", "LogSoftmax", "MatMul", "MaxPool", "Mul", "Neg", "PRelu", "Pad", "Pow", "RNN", "Reciprocal", "ReduceMean", "ReduceSum",
+            "Relu", "Reshape", "Sigmoid", "Slice", "Softmax", "Softplus", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "Transpose",
+            "Unsqueeze",
         ];
         CollectionAssert.AreEqual(expected, found);
     }

@@ -1,0 +1,36 @@
+using System.Numerics;
+
+namespace MLNet.Quantization.Ops;
+
+// ∂L/∂x = g - e^y · Σ g along each row.
+internal sealed partial class LogSoftmax : IDifferentiable
+{
+    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        if (ForwardAsScored(node)) return;
+        var (length, stride) = RowsOf(node);
+        T[] x = node.Input(0).Data, y = node.Output().Data;
+        for (int row = 0; row < x.Length / Math.Max(1, length); row++)
+        {
+            int from = FirstOf(row, length, stride);
+            T greatest = T.NegativeInfinity, sum = T.Zero;
+            for (int i = 0; i < length; i++) greatest = T.Max(greatest, x[from + (i * stride)]);
+            for (int i = 0; i < length; i++) sum += T.Exp(x[from + (i * stride)] - greatest);
+            for (int i = 0; i < length; i++) y[from + (i * stride)] = x[from + (i * stride)] - greatest - T.Log(sum);
+        }
+    }
+
+    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        if (node.InputGradient(0) is not { } gradient) return;
+        var (length, stride) = RowsOf(node);
+        T[] y = node.Output().Data, g = node.OutputGradient().Data;
+        for (int row = 0; row < y.Length / Math.Max(1, length); row++)
+        {
+            int from = FirstOf(row, length, stride);
+            T sum = T.Zero;
+            for (int i = 0; i < length; i++) sum += g[from + (i * stride)];
+            for (int i = 0; i < length; i++) gradient.Data[from + (i * stride)] += g[from + (i * stride)] - (T.Exp(y[from + (i * stride)]) * sum);
+        }
+    }
+}
