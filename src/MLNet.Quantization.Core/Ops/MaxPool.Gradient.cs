@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
@@ -36,12 +37,14 @@ internal sealed partial class MaxPool : IDifferentiable
     {
         public Form(TapeNode<T> node)
         {
-            Runs = WindowRuns.Of(PoolShape.Resolve(node.Context, node.Input(0).Dims));
+            var shape = PoolShape.Resolve(node.Context, node.Input(0).Dims);
+            Runs = WindowRuns.Of(shape);
             Pixels = Runs.Pixel();
             Taps = new T[node.Output().Count];
             Planes = node.Output().Count / Runs.Pixels;
             Chunks = Math.Min(Planes, 64);
             Columns = new T[Chunks][];
+            if (typeof(T) == typeof(float) && PairPool.Fits(shape)) Pairs = [.. Enumerable.Range(0, Chunks).Select(_ => new PairPool(shape.Input.Height, shape.Input.Width))];
         }
 
         public WindowRuns Runs { get; }
@@ -58,6 +61,9 @@ internal sealed partial class MaxPool : IDifferentiable
 
         /// <summary>Of each chunk, [taps, output pixels]: below everything where a window reaches over the edge.</summary>
         public T[][] Columns { get; }
+
+        /// <summary>One for each chunk, where the pool is of that kind; else empty.</summary>
+        public PairPool[] Pairs { get; } = [];
     }
 
     private readonly struct Body<T>(Form<T> form, TapeNode<T> node, bool isForward) : IParallelBody where T : unmanaged, IFloatingPointIeee754<T>
@@ -70,13 +76,18 @@ internal sealed partial class MaxPool : IDifferentiable
             {
                 var taps = form.Taps.AsSpan(i * pixels, pixels);
                 if (isForward) Forward(chunk, node.Input(0).Data.AsSpan(i * plane, plane), node.Output().Data.AsSpan(i * pixels, pixels), taps);
-                else Backward(node.OutputGradient().Data.AsSpan(i * pixels, pixels), taps, node.InputGradient(0)!.Data.AsSpan(i * plane, plane));
+                else Backward(chunk, node.OutputGradient().Data.AsSpan(i * pixels, pixels), taps, node.InputGradient(0)!.Data.AsSpan(i * plane, plane));
             }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void Forward(int chunk, ReadOnlySpan<T> x, Span<T> y, Span<T> taps)
         {
+            if (form.Pairs.Length > 0)
+            {
+                form.Pairs[chunk].Forward(MemoryMarshal.Cast<T, float>(x), MemoryMarshal.Cast<T, float>(y), MemoryMarshal.Cast<T, float>(taps));
+                return;
+            }
             int count = y.Length;
             if (form.Columns[chunk] is null) Array.Fill(form.Columns[chunk] = new T[form.Runs.Taps * count], T.NegativeInfinity);
             var columns = form.Columns[chunk].AsSpan();
@@ -103,8 +114,13 @@ internal sealed partial class MaxPool : IDifferentiable
             }
         }
 
-        private void Backward(ReadOnlySpan<T> g, ReadOnlySpan<T> taps, Span<T> gradient)
+        private void Backward(int chunk, ReadOnlySpan<T> g, ReadOnlySpan<T> taps, Span<T> gradient)
         {
+            if (node.IsFresh && form.Pairs.Length > 0)
+            {
+                form.Pairs[chunk].Backward(MemoryMarshal.Cast<T, float>(g), MemoryMarshal.Cast<T, float>(taps), MemoryMarshal.Cast<T, float>(gradient));
+                return;
+            }
             if (node.IsFresh) gradient.Clear();
             for (int j = 0; j < g.Length; j++)
             {

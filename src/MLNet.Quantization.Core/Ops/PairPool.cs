@@ -18,6 +18,12 @@ internal sealed class PairPool(int height, int width)
 
     private readonly float[] _lines = new float[Room(height * width)];
 
+    /// <summary>True where windows of 2 x 2 stand side by side and fill the plane.</summary>
+    public static bool Fits(PoolShape shape) => shape is
+    {
+        Window: { Depth: 1, Height: 2, Width: 2 }, Strides: { Height: 2, Width: 2 }, Dilations: { Height: 1, Width: 1 }, Before: { Height: 0, Width: 0 }, Input.Depth: 1,
+    } && shape.Input.Height == 2 * shape.Output.Height && shape.Input.Width == 2 * shape.Output.Width;
+
     private static int Room(int count) => count + (2 * Vector<float>.Count);
 
     /// <param name="x">[height, width].</param>

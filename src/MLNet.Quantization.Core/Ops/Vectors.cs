@@ -75,11 +75,12 @@ internal static class Vectors
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (T Sum, T Squares) Moments<T>(ReadOnlySpan<T> x, T center) where T : unmanaged, IFloatingPointIeee754<T>
     {
+        ref T px = ref MemoryMarshal.GetReference(x);
         Vector<T> a = Vector<T>.Zero, b = a, c = a, d = a, middle = new(center);
         int i = 0, width = Vector<T>.Count;
         for (; i <= x.Length - (2 * width); i += 2 * width)
         {
-            Vector<T> u = new Vector<T>(x[i..]) - middle, v = new Vector<T>(x[(i + width)..]) - middle;
+            Vector<T> u = Vector.LoadUnsafe(ref px, (nuint)i) - middle, v = Vector.LoadUnsafe(ref px, (nuint)(i + width)) - middle;
             a += u;
             b += v;
             c += u * u;
@@ -99,15 +100,17 @@ internal static class Vectors
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static (T Sum, T Dot) SumAndDot<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y, T center) where T : unmanaged, IFloatingPointIeee754<T>
     {
+        if (x.Length != y.Length) throw new ArgumentException($"{x.Length} and {y.Length} elements do not go together.");
+        ref T px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
         Vector<T> a = Vector<T>.Zero, b = a, c = a, d = a, middle = new(center);
         int i = 0, width = Vector<T>.Count;
         for (; i <= x.Length - (2 * width); i += 2 * width)
         {
-            Vector<T> u = new(x[i..]), v = new(x[(i + width)..]);
+            Vector<T> u = Vector.LoadUnsafe(ref px, (nuint)i), v = Vector.LoadUnsafe(ref px, (nuint)(i + width));
             a += u;
             b += v;
-            c += u * (new Vector<T>(y[i..]) - middle);
-            d += v * (new Vector<T>(y[(i + width)..]) - middle);
+            c += u * (Vector.LoadUnsafe(ref py, (nuint)i) - middle);
+            d += v * (Vector.LoadUnsafe(ref py, (nuint)(i + width)) - middle);
         }
         T sum = Vector.Sum(a + b), dot = Vector.Sum(c + d);
         for (; i < x.Length; i++)
