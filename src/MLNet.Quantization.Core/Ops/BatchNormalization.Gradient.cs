@@ -14,18 +14,21 @@ internal sealed partial class BatchNormalization : IDifferentiable
 
     public bool Overwrites => true;
 
-    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => Run(node, isForward: true);
+    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => Run(node, null, isForward: true);
 
-    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => Run(node, isForward: false);
+    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => Run(node, null, isForward: false);
 
-    private static void Run<T>(TapeNode<T> node, bool isForward) where T : unmanaged, IFloatingPointIeee754<T>
+    /// <param name="node">The node; where it has a tail, its output is the tail's.</param>
+    /// <param name="tail">What is done with each plane behind it, or null.</param>
+    /// <param name="isForward">Else back.</param>
+    internal static void Run<T>(TapeNode<T> node, PlaneTail<T>? tail, bool isForward) where T : unmanaged, IFloatingPointIeee754<T>
     {
         int[] dims = node.Input(0).Dims;
         int channels = dims.Length > 1 ? dims[1] : 1;
         // Scratch memory is taken here: threads must not.
         node.Scratch(Mean, channels);
         node.Scratch(Inverse, channels);
-        var body = new Body<T>(node, dims[0], channels, dims.Skip(2).Aggregate(1, (a, b) => a * b), isForward);
+        var body = new Body<T>(node, tail, dims[0], channels, dims.Skip(2).Aggregate(1, (a, b) => a * b), isForward);
         WorkerPool.Run(ref body, channels, node.Input(0).Count < ThreadElements ? 1 : node.MaxThreads);
     }
 
@@ -36,19 +39,19 @@ internal sealed partial class BatchNormalization : IDifferentiable
     private const int FirstRows = 8;
 
     /// <summary>A channel is a chunk: its sums do not depend on the number of threads.</summary>
-    private readonly struct Body<T>(TapeNode<T> node, int rows, int channels, int plane, bool isForward) : IParallelBody where T : unmanaged, IFloatingPointIeee754<T>
+    private readonly struct Body<T>(TapeNode<T> node, PlaneTail<T>? tail, int rows, int channels, int plane, bool isForward) : IParallelBody where T : unmanaged, IFloatingPointIeee754<T>
     {
         private readonly T _count = T.CreateChecked((long)rows * plane);
 
         public void Run(int channel, int lane)
         {
-            if (isForward) Forward(channel);
-            else Backward(channel);
+            if (isForward) Forward(channel, lane);
+            else Backward(channel, lane);
         }
 
         private Span<T> Plane(T[] values, int row, int channel) => values.AsSpan(((row * channels) + channel) * plane, plane);
 
-        private void Forward(int c)
+        private void Forward(int c, int lane)
         {
             T epsilon = T.CreateChecked(node.Context.Attribute("epsilon", 1e-5f)), momentum = T.CreateChecked(node.Context.Attribute("momentum", 0.9f));
             T[] x = node.Input(0).Data, y = node.Output().Data;
@@ -61,7 +64,10 @@ internal sealed partial class BatchNormalization : IDifferentiable
                 runningVariance = (momentum * runningVariance) + ((T.One - momentum) * variance);
             }
             T inverse = T.One / T.Sqrt(variance + epsilon);
-            for (int r = 0; r < rows; r++) Vectors.Line(Plane(x, r, c), mean, inverse * node.Input(1).Data[c], node.Input(2).Data[c], Plane(y, r, c));
+            T factor = inverse * node.Input(1).Data[c], bias = node.Input(2).Data[c];
+            for (int r = 0; r < rows; r++)
+                if (tail is null) Vectors.Line(Plane(x, r, c), mean, factor, bias, Plane(y, r, c));
+                else tail.Forward(lane, (r * channels) + c, Plane(x, r, c), mean, factor, bias, y);
             node.Scratch(Mean, channels)[c] = mean;
             node.Scratch(Inverse, channels)[c] = inverse;
         }
@@ -85,13 +91,13 @@ internal sealed partial class BatchNormalization : IDifferentiable
             return (center + off, T.Max(T.Zero, (squares / _count) - (off * off)));
         }
 
-        private void Backward(int c)
+        private void Backward(int c, int lane)
         {
             T mean = node.Scratch(Mean, channels)[c], inverse = node.Scratch(Inverse, channels)[c], sum = T.Zero, product = T.Zero;
-            T[] x = node.Input(0).Data, g = node.OutputGradient().Data;
+            T[] x = node.Input(0).Data;
             for (int r = 0; r < rows; r++)
             {
-                var (part, dot) = Vectors.SumAndDot<T>(Plane(g, r, c), Plane(x, r, c), mean);
+                var (part, dot) = Vectors.SumAndDot(GradientAt(lane, r, c), Plane(x, r, c), mean);
                 sum += part;
                 product += dot;
             }
@@ -101,7 +107,14 @@ internal sealed partial class BatchNormalization : IDifferentiable
             if (node.InputGradient(0) is not { } gradient) return;
             T factor = node.Input(1).Data[c] * inverse;
             var slope = node.IsTraining ? new Slope<T>(factor, mean, -factor * inverse * product / _count, -factor * sum / _count) : new Slope<T>(factor, T.Zero, T.Zero, T.Zero);
-            for (int r = 0; r < rows; r++) Vectors.Give(node.IsFresh, slope, Plane(x, r, c), Plane(g, r, c), Plane(gradient.Data, r, c));
+            for (int r = 0; r < rows; r++) Vectors.Give(node.IsFresh, slope, Plane(x, r, c), GradientAt(lane, r, c), Plane(gradient.Data, r, c));
+        }
+
+        /// <summary>∂L of the normalized plane.</summary>
+        private ReadOnlySpan<T> GradientAt(int lane, int row, int channel)
+        {
+            T[] g = node.OutputGradient().Data;
+            return tail is null ? Plane(g, row, channel) : tail.Backward(lane, (row * channels) + channel, g, node.Output().Data);
         }
     }
 

@@ -38,7 +38,7 @@ internal sealed class TapeBuilder<T> where T : unmanaged, IFloatingPointIeee754<
             if (gradient is not null) builder._gradients[name] = gradient;
         }
         for (int i = 0; i < model.Inputs.Length; i++) builder.Declare(model.Inputs[i].Name, new(model.Inputs[i].Type, TensorShape.FromDims(inputDims[i])));
-        foreach (var node in model.Nodes.Where(graph.Leads)) builder.Add(node);
+        builder.AddAll([.. model.Nodes.Where(graph.Leads)]);
         return builder.Finish([.. model.Inputs.Select(i => i.Name)], graph.Output);
     }
 
@@ -48,6 +48,41 @@ internal sealed class TapeBuilder<T> where T : unmanaged, IFloatingPointIeee754<
         if (fact.Shape is not { IsKnown: true } shape) throw new ModelFormatException($"The shape of '{name}' depends on data, which training cannot lay out.", null, name);
         if (fact.Type == ElementType.Float) _reals[name] = new(shape.ToInts());
         else _integers[name] = new(shape.ToInts());
+    }
+
+    private void AddAll(Node[] nodes)
+    {
+        var readers = nodes.SelectMany(n => n.Inputs.Concat(n.Captures()).Distinct().Select(i => (Value: i, Node: n))).ToLookup(r => r.Value, r => r.Node);
+        var joined = new HashSet<Node>(ReferenceEqualityComparer.Instance);
+        foreach (var node in nodes)
+        {
+            if (joined.Contains(node)) continue;
+            if (Behind(node, "BatchNormalization", "Relu", readers) is not { } relu)
+            {
+                Add(node);
+                continue;
+            }
+            var pool = Behind(relu, "Relu", "MaxPool", readers) is { } last && last.Outputs.Length == 1 ? last : null;
+            AddNormalized(node, relu, pool);
+            joined.Add(relu);
+            if (pool is not null) joined.Add(pool);
+        }
+    }
+
+    /// <summary>The only reader of the only output of a node, where both are of given types; else null.</summary>
+    private Node? Behind(Node node, string type, string next, ILookup<string, Node> readers) =>
+        _graph.OperatorOf(node) is Operator { Domain: "" } && node.OpType == type && node.Outputs.Length == 1 && node.Outputs[0] != _graph.Output
+        && readers[node.Outputs[0]].ToArray() is [var reader] && reader.OpType == next && _graph.OperatorOf(reader) is Operator { Domain: "" } ? reader : null;
+
+    /// <summary>Adds three nodes, or two, as one: <see cref="NormalizedRelu"/>.</summary>
+    private void AddNormalized(Node node, Node relu, Node? pool)
+    {
+        int opset = _graph.Graph.Opset;
+        foreach (var part in pool is null ? [node, relu] : new[] { node, relu, pool }) GraphInference.InferNode(part, opset, _facts);
+        OpContext ContextOf(Node part) => new(part, opset, GraphInference.InputFacts(part, _facts));
+        string output = (pool ?? relu).Outputs[0];
+        Declare(output, _facts[output]);
+        AddDifferentiable(new NormalizedRelu(pool is null ? null : ContextOf(pool)), node with { Outputs = [output] }, ContextOf(node));
     }
 
     private void Add(Node node)

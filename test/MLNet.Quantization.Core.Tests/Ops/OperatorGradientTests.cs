@@ -255,6 +255,24 @@ public sealed class OperatorGradientTests
             GradientCheck.Run(NodeOf("BatchNormalization", 5, Attributes()), [x, [3], [3], [3], [3]], _random, variance, arrange: n => n.IsTraining = training);
     }
 
+    /// <summary>With Relu and MaxPool behind it, joined.</summary>
+    [TestMethod]
+    [DataRow(0, 0)]
+    [DataRow(2, 2)]
+    [DataRow(3, 1)]
+    public void BatchNormalizationWithWhatStandsBehindIt(int window, int stride)
+    {
+        int[] x = [3, 3, 4, 6];
+        var pool = Node.Create("p", "MaxPool", ["y"], ["z"]) with
+        {
+            Attributes = Attributes(("kernel_shape", ImmutableArray.Create<long>(window, window)), ("strides", ImmutableArray.Create<long>(stride, stride)), ("auto_pad", "SAME_UPPER")),
+        };
+        var op = new NormalizedRelu(window == 0 ? null : new OpContext(pool, 17, [new ValueFact(ElementType.Float, TensorShape.FromDims(x))]));
+        var statistics = new Dictionary<int, Tensor> { [3] = Tensor.Create([0.1f, -0.2f, 0.3f], 3), [4] = Tensor.Create([0.5f, 1f, 2f], 3) };
+        foreach (bool training in new[] { true, false })
+            GradientCheck.Run(NodeOf("BatchNormalization", 5, Attributes()), [x, [3], [3], [3], [3]], _random, statistics, op: op, arrange: n => n.IsTraining = training, threads: 2);
+    }
+
     /// <summary>The standard's training_mode: running statistics are 0.9 of what they were and 0.1 of the batch's, the variance over all elements.</summary>
     [TestMethod]
     public void BatchNormalizationKeepsRunningStatistics()

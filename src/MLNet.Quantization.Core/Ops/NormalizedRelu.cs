@@ -1,0 +1,33 @@
+using System.Numerics;
+using MLNet.Quantization.Graph;
+
+namespace MLNet.Quantization.Ops;
+
+/// <summary>
+/// BatchNormalization, Relu and, where there is one, MaxPool in a row while training, as one: the normalization's inputs, the last one's
+/// output. Only training knows it; <see cref="OpContext.Node"/> is the normalization.
+/// </summary>
+/// <param name="pool">The pool's node, or null.</param>
+internal sealed class NormalizedRelu(OpContext? pool) : IDifferentiable
+{
+    public string OpType => "BatchNormalization";
+
+    public ReadOnlySpan<int> LearnedInputs => [1, 2];
+
+    public bool Overwrites => true;
+
+    public ValueFact[] Infer(OpContext context) => [new(ElementType.Float, pool is null ? context.Input(0).Shape : PoolShape.Infer(pool))];
+
+    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => BatchNormalization.Run(node, TailOf(node), isForward: true);
+
+    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => BatchNormalization.Run(node, TailOf(node), isForward: false);
+
+    private PlaneTail<T> TailOf<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        if (node.State is PlaneTail<T> known) return known;
+        int[] dims = node.Input(0).Dims;
+        var tail = new PlaneTail<T>(dims.Skip(2).Aggregate(1, (a, b) => a * b), pool is null ? null : PoolShape.Resolve(pool, dims), node.Output().Count);
+        node.State = tail;
+        return tail;
+    }
+}
