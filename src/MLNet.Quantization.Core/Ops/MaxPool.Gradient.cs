@@ -45,7 +45,7 @@ internal sealed partial class MaxPool : IDifferentiable
             {
                 Range outputs = (i * pixels)..((i + 1) * pixels);
                 if (isForward) pool.Forward(chunk, node.Input(0).Data.AsSpan(i * plane, plane), node.Output().Data.AsSpan(outputs), taps[outputs]);
-                else pool.Backward(chunk, node.OutputGradient().Data.AsSpan(outputs), taps[outputs], node.InputGradient(0)!.Data.AsSpan(i * plane, plane), add: !node.IsFresh);
+                else pool.Backward(chunk, node.OutputGradient().Data.AsSpan(outputs), taps[outputs], node.InputGradient(0)!.Data.AsSpan(i * plane, plane), node.IsFresh);
             }
         }
     }

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace MLNet.Quantization.Ops;
 
@@ -12,8 +13,9 @@ internal sealed class MaxPoolPlanes<T> where T : unmanaged, IFloatingPointIeee75
 {
     private readonly WindowRuns _runs;
     private readonly int[] _pixels;
-    private readonly T[][] _columns;
-    private readonly PairPool[] _pairs = [];
+    private readonly T[][] _columns, _planes;
+    private readonly bool _isPairs;
+    private readonly int _width;
 
     /// <param name="shape">Of the pool.</param>
     /// <param name="lanes">How many callers there may be at a time.</param>
@@ -21,9 +23,12 @@ internal sealed class MaxPoolPlanes<T> where T : unmanaged, IFloatingPointIeee75
     {
         _runs = WindowRuns.Of(shape);
         _pixels = _runs.Pixel();
-        _columns = new T[lanes][];
-        if (typeof(T) == typeof(float) && PairPool.Fits(shape)) _pairs = [.. Enumerable.Range(0, lanes).Select(_ => new PairPool(shape.Input.Height, shape.Input.Width))];
+        (_columns, _planes) = (new T[lanes][], new T[lanes][]);
+        _isPairs = typeof(T) == typeof(float) && PairPool.Fits(shape);
+        _width = shape.Output.Width;
     }
+
+    public int Lanes => _columns.Length;
 
     /// <summary>Elements of a plane of the input.</summary>
     public int Plane => _runs.Plane;
@@ -35,38 +40,70 @@ internal sealed class MaxPoolPlanes<T> where T : unmanaged, IFloatingPointIeee75
     /// <param name="x"><see cref="Plane"/>.</param>
     /// <param name="y"><see cref="Pixels"/>.</param>
     /// <param name="taps">As many: the number of the window's element that is the greatest.</param>
-    public void Forward(int lane, ReadOnlySpan<T> x, Span<T> y, Span<T> taps)
+    /// <param name="isLeast">The least is taken instead.</param>
+    public void Forward(int lane, ReadOnlySpan<T> x, Span<T> y, Span<T> taps, bool isLeast = false)
     {
-        if (_pairs.Length > 0)
+        if (_isPairs)
         {
-            _pairs[lane].Forward(MemoryMarshal.Cast<T, float>(x), MemoryMarshal.Cast<T, float>(y), MemoryMarshal.Cast<T, float>(taps));
+            PairPool.Forward(MemoryMarshal.Cast<T, float>(x), _width, isLeast ? -1 : 1, MemoryMarshal.Cast<T, float>(y), MemoryMarshal.Cast<T, float>(taps));
             return;
         }
         // Below everything where a window reaches over the edge.
         if (_columns[lane] is null) Array.Fill(_columns[lane] = new T[_runs.Taps * y.Length], T.NegativeInfinity);
+        if (isLeast)
+        {
+            var negative = PlaneOf(lane);
+            Vectors.Map(new Negation(), x, x, negative);
+            x = negative;
+        }
         _runs.Unfold(x, _columns[lane]);
         Choose(_columns[lane], y, taps);
+        if (isLeast) Vectors.Map(new Negation(), y, y, y);
     }
 
     /// <param name="lane">The caller's.</param>
     /// <param name="g">∂L/∂y, <see cref="Pixels"/>.</param>
     /// <param name="taps">As <see cref="Forward"/> found them.</param>
     /// <param name="gradient"><see cref="Plane"/>.</param>
-    /// <param name="add">Adds to the gradient; else it is overwritten.</param>
-    public void Backward(int lane, ReadOnlySpan<T> g, ReadOnlySpan<T> taps, Span<T> gradient, bool add)
+    /// <param name="isFresh">The gradient holds nothing yet; else it is added to.</param>
+    public void Backward(int lane, ReadOnlySpan<T> g, ReadOnlySpan<T> taps, Span<T> gradient, bool isFresh)
     {
-        if (!add && _pairs.Length > 0)
+        if (isFresh && _isPairs)
         {
-            _pairs[lane].Backward(MemoryMarshal.Cast<T, float>(g), MemoryMarshal.Cast<T, float>(taps), MemoryMarshal.Cast<T, float>(gradient));
+            var to = MemoryMarshal.Cast<T, float>(gradient);
+            PairPool.Backward(new Alone(), to, _width, MemoryMarshal.Cast<T, float>(g), MemoryMarshal.Cast<T, float>(taps), to);
             return;
         }
-        if (!add) gradient.Clear();
+        if (isFresh) gradient.Clear();
         for (int j = 0; j < g.Length; j++)
         {
             int pixel = _pixels[(int.CreateTruncating(taps[j]) * g.Length) + j];
             if (pixel >= 0) gradient[pixel] += g[j];
         }
     }
+
+    /// <summary>On through a normalization before the pool.</summary>
+    /// <param name="lane">The caller's.</param>
+    /// <param name="slope">The normalization's.</param>
+    /// <param name="x">What was normalized, <see cref="Plane"/>.</param>
+    /// <param name="g">∂L/∂y, <see cref="Pixels"/>.</param>
+    /// <param name="taps">As <see cref="Forward"/> found them.</param>
+    /// <param name="gradient"><see cref="Plane"/>.</param>
+    /// <param name="isFresh">The gradient holds nothing yet; else it is added to.</param>
+    public void Backward(int lane, NormalizedSlope<T> slope, ReadOnlySpan<T> x, ReadOnlySpan<T> g, ReadOnlySpan<T> taps, Span<T> gradient, bool isFresh)
+    {
+        if (isFresh && _isPairs)
+        {
+            var pixels = new PixelSlope((NormalizedSlope<float>)(object)slope);
+            PairPool.Backward(pixels, MemoryMarshal.Cast<T, float>(x), _width, MemoryMarshal.Cast<T, float>(g), MemoryMarshal.Cast<T, float>(taps), MemoryMarshal.Cast<T, float>(gradient));
+            return;
+        }
+        var plane = PlaneOf(lane);
+        Backward(lane, g, taps, plane, isFresh: true);
+        Vectors.Give(isFresh, new Slope<T, PlainPlanes<T>.Second>(slope, new()), x, plane, gradient);
+    }
+
+    private Span<T> PlaneOf(int lane) => _planes[lane] ??= new T[Plane];
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Choose(ReadOnlySpan<T> columns, Span<T> y, Span<T> taps)
@@ -91,5 +128,23 @@ internal sealed class MaxPoolPlanes<T> where T : unmanaged, IFloatingPointIeee75
             for (int t = 1; t < _runs.Taps; t++)
                 if (columns[(t * count) + j] > y[j]) (y[j], taps[j]) = (columns[(t * count) + j], T.CreateTruncating(t));
         }
+    }
+
+    private readonly struct Negation : IVectorFunction<T>
+    {
+        public Vector<T> Apply(Vector<T> x, Vector<T> y) => -x;
+    }
+
+    /// <summary>What comes back, as it is.</summary>
+    private readonly struct Alone : IPixelFunction
+    {
+        public Vector128<float> Apply(Vector128<float> x, Vector128<float> g) => g;
+    }
+
+    private readonly struct PixelSlope(NormalizedSlope<float> slope) : IPixelFunction
+    {
+        private readonly Vector128<float> _factor = Vector128.Create(slope.Factor), _mean = Vector128.Create(slope.Mean), _along = Vector128.Create(slope.Along), _shift = Vector128.Create(slope.Shift);
+
+        public Vector128<float> Apply(Vector128<float> x, Vector128<float> g) => (g * _factor) + ((x - _mean) * _along) + _shift;
     }
 }

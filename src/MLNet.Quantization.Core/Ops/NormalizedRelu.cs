@@ -1,5 +1,6 @@
 using System.Numerics;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
@@ -18,16 +19,11 @@ internal sealed class NormalizedRelu(OpContext? pool) : IDifferentiable
 
     public ValueFact[] Infer(OpContext context) => [new(ElementType.Float, pool is null ? context.Input(0).Shape : PoolShape.Infer(pool))];
 
-    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => BatchNormalization.Run(node, TailOf(node), isForward: true);
+    public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => BatchNormalization.Run(node, PlanesOf(node), isForward: true);
 
-    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => BatchNormalization.Run(node, TailOf(node), isForward: false);
+    public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> => BatchNormalization.Run(node, PlanesOf(node), isForward: false);
 
-    private PlaneTail<T> TailOf<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
-    {
-        if (node.State is PlaneTail<T> known) return known;
-        int[] dims = node.Input(0).Dims;
-        var tail = new PlaneTail<T>(dims.Skip(2).Aggregate(1, (a, b) => a * b), pool is null ? null : PoolShape.Resolve(pool, dims), node.Output().Count);
-        node.State = tail;
-        return tail;
-    }
+    private NormalizedPlanes<T> PlanesOf<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> =>
+        pool is null ? PositivePlanes<T>.Instance
+        : (NormalizedPlanes<T>)(node.State ??= new PooledPlanes<T>(new(PoolShape.Resolve(pool, node.Input(0).Dims), WorkerPool.LaneCount), node.Output().Count));
 }

@@ -1,96 +1,117 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace MLNet.Quantization.Ops;
 
-/// <summary>
-/// The greatest of each 2 x 2 pixels of a plane, float32, and back: the usual pool, in vectors. Lines may end within a vector: what is
-/// written behind one is overwritten by the next, and memory has room behind the last.
-/// </summary>
-/// <param name="height">Even.</param>
-/// <param name="width">Even.</param>
-internal sealed class PairPool(int height, int width)
+/// <summary>What <see cref="PairPool.Backward"/> writes at four pixels.</summary>
+internal interface IPixelFunction
 {
-    private readonly int _count = width / 2;
+    /// <param name="x">What was pooled.</param>
+    /// <param name="g">What comes back: 0 where the pixel is not the greatest of its window.</param>
+    Vector128<float> Apply(Vector128<float> x, Vector128<float> g);
+}
 
-    private readonly float[] _even = new float[Room(height * width / 2)], _odd = new float[Room(height * width / 2)], _best = new float[Room(height * width / 4)], _taps = new float[Room(height * width / 4)];
+/// <summary>
+/// The greatest of each 2 x 2 pixels of a plane, float32, and back: the usual pool, four windows at a time. The last four of a line overlap
+/// those before.
+/// </summary>
+internal static class PairPool
+{
+    private const int Width = 4;
 
-    private readonly float[] _lines = new float[Room(height * width)];
-
-    /// <summary>True where windows of 2 x 2 stand side by side and fill the plane.</summary>
+    /// <summary>True where windows of 2 x 2 stand side by side and fill the plane, at least four in a line.</summary>
     public static bool Fits(PoolShape shape) => shape is
     {
-        Window: { Depth: 1, Height: 2, Width: 2 }, Strides: { Height: 2, Width: 2 }, Dilations: { Height: 1, Width: 1 }, Before: { Height: 0, Width: 0 }, Input.Depth: 1,
+        Window: { Depth: 1, Height: 2, Width: 2 }, Strides: { Height: 2, Width: 2 }, Dilations: { Height: 1, Width: 1 }, Before: { Height: 0, Width: 0 }, Input.Depth: 1, Output.Width: >= Width,
     } && shape.Input.Height == 2 * shape.Output.Height && shape.Input.Width == 2 * shape.Output.Width;
 
-    private static int Room(int count) => count + (2 * Vector<float>.Count);
-
-    /// <param name="x">[height, width].</param>
-    /// <param name="y">[height / 2, width / 2].</param>
+    /// <param name="x">Lines of pixels.</param>
+    /// <param name="count">Windows in a line.</param>
+    /// <param name="sign">1 for the greatest, -1 for the least.</param>
+    /// <param name="y">A quarter as many.</param>
     /// <param name="taps">As many: 0 to 3, the first of the greatest in the order of lines.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Forward(ReadOnlySpan<float> x, Span<float> y, Span<float> taps)
+    public static void Forward(ReadOnlySpan<float> x, int count, float sign, Span<float> y, Span<float> taps)
     {
-        Separate(x);
-        Vector<float> one = Vector<float>.One, two = one + one, three = two + one;
-        for (int line = 0; line < height / 2; line++)
-            for (int j = 0; j < _count; j += Vector<float>.Count)
+        Check(x.Length, y.Length, taps.Length);
+        ref float px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y), pt = ref MemoryMarshal.GetReference(taps);
+        Vector128<float> signs = Vector128.Create(sign), one = Vector128.Create(1f), two = Vector128.Create(2f), three = Vector128.Create(3f);
+        for (int line = 0; line < y.Length; line += count)
+            for (int j = 0; j < count; j += Width)
             {
-                int above = (2 * line * _count) + j, below = above + _count, to = (line * _count) + j;
-                Vector<float> best = new(_even, above), tap = Vector<float>.Zero;
-                Take(new(_odd, above), one, ref best, ref tap);
-                Take(new(_even, below), two, ref best, ref tap);
-                Take(new(_odd, below), three, ref best, ref tap);
-                best.CopyTo(_best, to);
-                tap.CopyTo(_taps, to);
+                int at = Math.Min(j, count - Width);
+                var (best, odd) = Separate(ref px, (4 * line) + (2 * at));
+                var (even, last) = Separate(ref px, (4 * line) + (2 * (count + at)));
+                best *= signs;
+                var tap = Vector128<float>.Zero;
+                Take(odd * signs, one, ref best, ref tap);
+                Take(even * signs, two, ref best, ref tap);
+                Take(last * signs, three, ref best, ref tap);
+                (best * signs).StoreUnsafe(ref py, (nuint)(line + at));
+                tap.StoreUnsafe(ref pt, (nuint)(line + at));
             }
-        _best.AsSpan(0, y.Length).CopyTo(y);
-        _taps.AsSpan(0, y.Length).CopyTo(taps);
     }
 
-    /// <param name="g">[height / 2, width / 2].</param>
+    /// <summary>Gives g to the pixel of each window that is the greatest, and 0 to the others.</summary>
+    /// <param name="function">What is written for each pixel.</param>
+    /// <param name="x">What was pooled.</param>
+    /// <param name="count">Windows in a line.</param>
+    /// <param name="g">∂L/∂y.</param>
     /// <param name="taps">As <see cref="Forward"/> found them.</param>
-    /// <param name="gradient">[height, width], overwritten.</param>
+    /// <param name="gradient">Like x; overwritten.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Backward(ReadOnlySpan<float> g, ReadOnlySpan<float> taps, Span<float> gradient)
+    public static void Backward<TFunction>(TFunction function, ReadOnlySpan<float> x, int count, ReadOnlySpan<float> g, ReadOnlySpan<float> taps, Span<float> gradient) where TFunction : struct, IPixelFunction
     {
-        g.CopyTo(_best);
-        taps.CopyTo(_taps);
-        var one = Vector<float>.One;
-        for (int line = 0; line < height / 2; line++)
-            for (int half = 0; half < 2; half++)
-                for (int j = 0; j < _count; j += Vector<float>.Count)
-                {
-                    Vector<float> from = new(_best, (line * _count) + j), tap = new Vector<float>(_taps, (line * _count) + j) - new Vector<float>(2f * half);
-                    Vector.Widen(Vector.AsVectorUInt32(Vector.ConditionalSelect(Vector.Equals(tap, Vector<float>.Zero), from, Vector<float>.Zero)), out var low, out var high);
-                    Vector.Widen(Vector.AsVectorUInt32(Vector.ConditionalSelect(Vector.Equals(tap, one), from, Vector<float>.Zero)), out var oddLow, out var oddHigh);
-                    int to = (((2 * line) + half) * width) + (2 * j);
-                    Vector.AsVectorSingle(low | (oddLow << 32)).CopyTo(_lines, to);
-                    Vector.AsVectorSingle(high | (oddHigh << 32)).CopyTo(_lines, to + Vector<float>.Count);
-                }
-        _lines.AsSpan(0, gradient.Length).CopyTo(gradient);
+        Check(x.Length, g.Length, taps.Length);
+        Check(gradient.Length, g.Length, taps.Length);
+        ref float px = ref MemoryMarshal.GetReference(x), pg = ref MemoryMarshal.GetReference(g), pt = ref MemoryMarshal.GetReference(taps), to = ref MemoryMarshal.GetReference(gradient);
+        Vector128<float> one = Vector128.Create(1f), two = Vector128.Create(2f), three = Vector128.Create(3f);
+        for (int line = 0; line < g.Length; line += count)
+            for (int j = 0; j < count; j += Width)
+            {
+                int at = Math.Min(j, count - Width);
+                Vector128<float> from = Vector128.LoadUnsafe(ref pg, (nuint)(line + at)), tap = Vector128.LoadUnsafe(ref pt, (nuint)(line + at));
+                Write(function, Where(tap, Vector128<float>.Zero, from), Where(tap, one, from), ref px, ref to, (4 * line) + (2 * at));
+                Write(function, Where(tap, two, from), Where(tap, three, from), ref px, ref to, (4 * line) + (2 * (count + at)));
+            }
     }
 
-    /// <summary>Pixels at even and at odd places of their lines.</summary>
-    private void Separate(ReadOnlySpan<float> x)
+    private static void Check(int pixels, int windows, int taps)
     {
-        var pairs = MemoryMarshal.Cast<float, ulong>(x);
-        int i = 0, pairsOfVector = Vector<ulong>.Count;
-        for (; i <= pairs.Length - (2 * pairsOfVector); i += 2 * pairsOfVector)
-        {
-            Vector<ulong> first = new(pairs[i..]), second = new(pairs[(i + pairsOfVector)..]);
-            Vector.AsVectorSingle(Vector.Narrow(first, second)).CopyTo(_even, i);
-            Vector.AsVectorSingle(Vector.Narrow(first >> 32, second >> 32)).CopyTo(_odd, i);
-        }
-        for (; i < pairs.Length; i++) (_even[i], _odd[i]) = (x[2 * i], x[(2 * i) + 1]);
+        if (pixels != 4 * windows || taps != windows) throw new ArgumentException($"{pixels} pixels do not make {windows} windows and {taps} taps.");
+    }
+
+    /// <summary>Eight pixels of a line: those at even and those at odd places.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector128<float> Even, Vector128<float> Odd) Separate(ref float x, int at)
+    {
+        Vector128<float> a = Vector128.LoadUnsafe(ref x, (nuint)at), b = Vector128.LoadUnsafe(ref x, (nuint)(at + Width));
+        if (Sse.IsSupported) return (Sse.Shuffle(a, b, 0b10_00_10_00), Sse.Shuffle(a, b, 0b11_01_11_01));
+        if (AdvSimd.Arm64.IsSupported) return (AdvSimd.Arm64.UnzipEven(a, b), AdvSimd.Arm64.UnzipOdd(a, b));
+        return (Vector128.Create(a[0], a[2], b[0], b[2]), Vector128.Create(a[1], a[3], b[1], b[3]));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Take(Vector<float> x, Vector<float> number, ref Vector<float> best, ref Vector<float> tap)
+    private static void Write<TFunction>(TFunction function, Vector128<float> even, Vector128<float> odd, ref float x, ref float to, int at) where TFunction : struct, IPixelFunction
     {
-        var isGreater = Vector.GreaterThan(x, best);
-        best = Vector.ConditionalSelect(isGreater, x, best);
-        tap = Vector.ConditionalSelect(isGreater, number, tap);
+        var (low, high) = Sse.IsSupported ? (Sse.UnpackLow(even, odd), Sse.UnpackHigh(even, odd))
+            : AdvSimd.Arm64.IsSupported ? (AdvSimd.Arm64.ZipLow(even, odd), AdvSimd.Arm64.ZipHigh(even, odd))
+            : (Vector128.Create(even[0], odd[0], even[1], odd[1]), Vector128.Create(even[2], odd[2], even[3], odd[3]));
+        function.Apply(Vector128.LoadUnsafe(ref x, (nuint)at), low).StoreUnsafe(ref to, (nuint)at);
+        function.Apply(Vector128.LoadUnsafe(ref x, (nuint)(at + Width)), high).StoreUnsafe(ref to, (nuint)(at + Width));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Where(Vector128<float> tap, Vector128<float> number, Vector128<float> g) => Vector128.Equals(tap, number) & g;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Take(Vector128<float> x, Vector128<float> number, ref Vector128<float> best, ref Vector128<float> tap)
+    {
+        var isGreater = Vector128.GreaterThan(x, best);
+        best = Vector128.ConditionalSelect(isGreater, x, best);
+        tap = Vector128.ConditionalSelect(isGreater, number, tap);
     }
 }

@@ -96,27 +96,30 @@ internal static class Vectors
         return (sum, squares);
     }
 
-    /// <summary>Σ x[i] and Σ x[i] · (y[i] - center).</summary>
+    /// <summary>With h[i] = f(x[i], g[i]): Σ h[i] and Σ h[i] · (x[i] - center).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static (T Sum, T Dot) SumAndDot<T>(ReadOnlySpan<T> x, ReadOnlySpan<T> y, T center) where T : unmanaged, IFloatingPointIeee754<T>
+    public static (T Sum, T Dot) SumAndDot<T, TFunction>(TFunction function, ReadOnlySpan<T> x, ReadOnlySpan<T> g, T center)
+        where T : unmanaged, IFloatingPointIeee754<T> where TFunction : struct, IVectorFunction<T>
     {
-        if (x.Length != y.Length) throw new ArgumentException($"{x.Length} and {y.Length} elements do not go together.");
-        ref T px = ref MemoryMarshal.GetReference(x), py = ref MemoryMarshal.GetReference(y);
+        if (x.Length != g.Length) throw new ArgumentException($"{x.Length} and {g.Length} elements do not go together.");
+        ref T px = ref MemoryMarshal.GetReference(x), pg = ref MemoryMarshal.GetReference(g);
         Vector<T> a = Vector<T>.Zero, b = a, c = a, d = a, middle = new(center);
         int i = 0, width = Vector<T>.Count;
         for (; i <= x.Length - (2 * width); i += 2 * width)
         {
-            Vector<T> u = Vector.LoadUnsafe(ref px, (nuint)i), v = Vector.LoadUnsafe(ref px, (nuint)(i + width));
+            Vector<T> xs = Vector.LoadUnsafe(ref px, (nuint)i), ys = Vector.LoadUnsafe(ref px, (nuint)(i + width));
+            Vector<T> u = function.Apply(xs, Vector.LoadUnsafe(ref pg, (nuint)i)), v = function.Apply(ys, Vector.LoadUnsafe(ref pg, (nuint)(i + width)));
             a += u;
             b += v;
-            c += u * (Vector.LoadUnsafe(ref py, (nuint)i) - middle);
-            d += v * (Vector.LoadUnsafe(ref py, (nuint)(i + width)) - middle);
+            c += u * (xs - middle);
+            d += v * (ys - middle);
         }
         T sum = Vector.Sum(a + b), dot = Vector.Sum(c + d);
         for (; i < x.Length; i++)
         {
-            sum += x[i];
-            dot += x[i] * (y[i] - center);
+            T u = function.Apply(new(x[i]), new(g[i]))[0];
+            sum += u;
+            dot += u * (x[i] - center);
         }
         return (sum, dot);
     }
