@@ -88,14 +88,14 @@ public sealed class QuantizationAwareTrainingEstimator : IEstimator<QuantizedMod
     /// <summary>Trains. The model that was given stays as it is.</summary>
     /// <param name="input">Rows with the model's columns and, unless it is distilled, the label's.</param>
     /// <exception cref="ArgumentException">A column is missing or cannot be read.</exception>
-    /// <exception cref="TrainingException">There are no rows, a label does not fit, the loss is not finite, or the checkpoint is another model's.</exception>
+    /// <exception cref="TrainingException">There are no rows, a label does not fit, the loss is not finite or has run away, or the checkpoint is another model's.</exception>
     /// <exception cref="UnsupportedOperatorException">A node between the weights and the output has no gradient.</exception>
     /// <exception cref="OperationCanceledException">It was asked for.</exception>
     public QuantizedModelTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
         using var channel = _host.Start("Training");
-        var training = new NetworkTraining(_model, _options, channel);
+        var training = new NetworkTraining(_model, _options, _host, channel);
         var network = new QuantizationAwareNetwork(training.Graph, _options.ToQuantizerOptions(), training.Scores, _options.NumberOfThreads ?? 0);
         training.Run(network, input);
         var quantized = network.Convert();

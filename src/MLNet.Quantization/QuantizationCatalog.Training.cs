@@ -21,7 +21,7 @@ public sealed partial class QuantizationCatalog
     /// <param name="options">Null: 10 epochs of Adam, cross-entropy with column "Label".</param>
     /// <returns>The trained model, with the same inputs, outputs and columns; batch normalizations, Pads and the like may have been joined with their neighbours.</returns>
     /// <exception cref="ArgumentException">A column is missing or cannot be read, or an option lies outside its range.</exception>
-    /// <exception cref="TrainingException">There are no rows, a label does not fit, the loss is not finite, or the checkpoint is another model's.</exception>
+    /// <exception cref="TrainingException">There are no rows, a label does not fit, the loss is not finite or has run away, or the checkpoint is another model's.</exception>
     /// <exception cref="UnsupportedOperatorException">A node between the weights and the output has no gradient.</exception>
     /// <exception cref="OperationCanceledException">It was asked for.</exception>
     public OnnxModel Train(OnnxModel model, IDataView data, TrainingOptions? options = null)
@@ -30,8 +30,9 @@ public sealed partial class QuantizationCatalog
         ArgumentNullException.ThrowIfNull(data);
         options ??= new();
         options.Check();
-        using var channel = _env.Register(nameof(Train)).Start("Training");
-        var training = new NetworkTraining(model, options, channel);
+        var host = _env.Register(nameof(Train));
+        using var channel = host.Start("Training");
+        var training = new NetworkTraining(model, options, host, channel);
         var network = new FloatNetwork(training.Graph, training.Scores, options.NumberOfThreads ?? 0);
         training.Run(network, data);
         return model.With(network.Graph.Trained());

@@ -105,7 +105,8 @@ internal sealed class FakeQuantizedGraph
     {
         string scale = normalization.Inputs[1], variance = normalization.Inputs[4];
         float epsilon = normalization.Attributes.Get("epsilon", 1e-5f);
-        inputs[1] = Weights(node, 0, Own(node.DisplayName, new NormalizedWeights(layout, epsilon), inputs[1], scale, variance), layout, options, inputs[1]);
+        float[] first = NormalizationScale.Apply(FloatsOf(inputs[1]), layout, FloatsOf(scale), FloatsOf(variance), epsilon);
+        inputs[1] = Weights(node, 0, Own(node.DisplayName, new NormalizedWeights(layout, epsilon), inputs[1], scale, variance), layout, options, first);
         string raw = _patch.NewName($"{node.DisplayName}_raw");
         _patch.Replace(node, node with { Inputs = [inputs[0], inputs[1]], Outputs = [raw] });
         string real = Own(node.DisplayName, new WithoutNormalization(epsilon), raw, scale, variance);
@@ -143,15 +144,15 @@ internal sealed class FakeQuantizedGraph
         return quantizer;
     }
 
-    /// <summary>The rounded form of weights; the constant that they start from is <paramref name="constant"/>, by default they themselves.</summary>
-    private string Weights(Node node, int part, string weights, ChannelLayout layout, QuantizerOptions options, string? constant = null)
+    /// <summary>The rounded form of weights, which are a constant, or start as <paramref name="first"/>.</summary>
+    private string Weights(Node node, int part, string weights, ChannelLayout layout, QuantizerOptions options, float[]? first = null)
     {
         var steps = new WeightSteps(layout, CodeGrid.ForBits(options.WeightBits, narrow: !options.LearnsSteps), options);
         string? logSteps = null;
         if (options.LearnsSteps)
         {
-            float[] first = steps.FirstLogSteps(_model.Graph.Initializers[constant ?? weights].Span<float>());
-            logSteps = Constant(new($"{node.DisplayName}_log_step{part}", new([first.Length], first), ParameterKind.Other));
+            float[] firstSteps = steps.FirstLogSteps(first ?? FloatsOf(weights));
+            logSteps = Constant(new($"{node.DisplayName}_log_step{part}", new([firstSteps.Length], firstSteps), ParameterKind.Other));
         }
         _weights[(node.DisplayName, part)] = (steps, logSteps);
         return Own(node.DisplayName, new FakeQuantizeWeights(steps), logSteps is null ? [weights] : [weights, logSteps]);
@@ -172,6 +173,8 @@ internal sealed class FakeQuantizedGraph
         _own.Add(name, op);
         return output;
     }
+
+    private ReadOnlySpan<float> FloatsOf(string constant) => _model.Graph.Initializers[constant].Span<float>();
 
     private int[] DimsOf(string constant) => _model.Graph.Initializers[constant].Dims;
 

@@ -84,14 +84,11 @@ internal sealed class ActivationQuantizer
         fixed (float* p = x) return FloatRange.Of(p, x.Length, out min, out max);
     }
 
-    /// <summary>The first step: 2 · mean |x| / √Qp (Esser et al., 2020, section 2.1), not above what the range asks for; of several values the greatest.</summary>
+    /// <summary>The first step (<see cref="StepSearch"/>); of several values the greatest.</summary>
     private void Start(ReadOnlySpan<float> x)
     {
         var ranged = Ranged();
-        double magnitude = 0;
-        foreach (float v in x) magnitude += Math.Abs(v);
-        double step = 2 * magnitude / x.Length / Math.Sqrt(Math.Max(Grid.Max - ranged.ZeroPoint, ranged.ZeroPoint - Grid.Min));
-        float first = (float)Math.Log(step > 0 ? Math.Min(step, ranged.Scale) : ranged.Scale);
+        float first = (float)Math.Log(StepSearch.LeastSquares(x, ranged.Scale, Grid.Min - ranged.ZeroPoint, Grid.Max - ranged.ZeroPoint));
         bool isFirst = Enumerable.Range(0, Values.Count).Count(i => _ranges[(i * Fields) + IsKnown] != 0) == 1;
         LogStep!.Value.Data[0] = isFirst ? first : Math.Max(first, LogStep.Value.Data[0]);
     }

@@ -19,14 +19,32 @@ internal static class NormalizationScale
     /// <returns>s by channel, in scratch slot 0.</returns>
     public static ReadOnlySpan<T> Of<T>(TapeNode<T> node, float epsilon) where T : unmanaged, IFloatingPointIeee754<T>
     {
-        T[] scale = node.Input(1).Data, variance = node.Input(2).Data;
-        var s = node.Scratch(0, scale.Length);
+        var s = node.Scratch(0, node.Input(1).Count);
+        Take<T>(node.Input(1).Data, node.Input(2).Data, epsilon, s);
+        return s;
+    }
+
+    /// <param name="weights">Of the layer.</param>
+    /// <param name="layout">Of the weights.</param>
+    /// <param name="scale">By channel.</param>
+    /// <param name="variance">Running, by channel.</param>
+    /// <param name="epsilon">Of the normalization.</param>
+    /// <returns>w · s.</returns>
+    public static float[] Apply(ReadOnlySpan<float> weights, ChannelLayout layout, ReadOnlySpan<float> scale, ReadOnlySpan<float> variance, float epsilon)
+    {
+        float[] s = new float[scale.Length], result = new float[weights.Length];
+        Take(scale, variance, epsilon, s);
+        Multiply<float>(weights, s, layout, result, add: false);
+        return result;
+    }
+
+    private static void Take<T>(ReadOnlySpan<T> scale, ReadOnlySpan<T> variance, float epsilon, Span<T> s) where T : unmanaged, IFloatingPointIeee754<T>
+    {
         for (int c = 0; c < s.Length; c++)
         {
             s[c] = scale[c] / T.Sqrt(variance[c] + T.CreateChecked(epsilon));
             if (!(T.Abs(s[c]) > T.CreateChecked(Least))) s[c] = T.One;
         }
-        return s;
     }
 
     /// <summary>y[.., c, ..] = x[.., c, ..] · factor[c], or adds that to y.</summary>

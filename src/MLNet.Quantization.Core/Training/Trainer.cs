@@ -20,7 +20,18 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
     private readonly ParameterSnapshot _lastGood = new();
     private readonly BestEpoch _best = new();
 
-    /// <exception cref="TrainingException">No rows; a label that does not fit; a loss that is not finite, after which the network holds the parameters of the last good epoch.</exception>
+    /// <summary>An epoch whose loss is so many times that of a network which always answers 0 has learned nothing but to be wrong.</summary>
+    private const double Diverged = 1000;
+
+    private Values<float> _zeros = new(0);
+
+    /// <summary>The epoch at hand, counted from 0. May be read from any thread.</summary>
+    public int Epoch { get; private set; }
+
+    /// <summary>Rows of the epoch at hand that were learned from. May be read from any thread.</summary>
+    public long RowsDone { get; private set; }
+
+    /// <exception cref="TrainingException">No rows; a label that does not fit; a loss that is not finite or has run away, after which the network holds the parameters of the last good epoch.</exception>
     /// <exception cref="OperationCanceledException">Asked for; the checkpoint of the last whole epoch stays.</exception>
     public void Run()
     {
@@ -29,6 +40,7 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
         if (checkpoint?.Exists == true) epoch = checkpoint.Load(_optimizer, _best);
         for (; epoch < options.Epochs && !HasLostPatience(epoch); epoch++)
         {
+            (Epoch, RowsDone) = (epoch, 0);
             if (network.BeginEpoch(epoch, options.Epochs)) _best.Forget(epoch);
             _lastGood.Take(network.Parameters);
             var watch = Stopwatch.StartNew();
@@ -48,7 +60,7 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
 
     private (double Loss, long Rows, double Rate) RunEpoch(int epoch)
     {
-        double sum = 0, rate = options.LearningRate;
+        double sum = 0, silent = 0, rate = options.LearningRate;
         long rows = 0;
         foreach (var batch in data.Read(epoch))
         {
@@ -65,9 +77,21 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
             if (!Clip()) throw Lost(tape, epoch);
             _optimizer.Step(network.Parameters, rate);
             sum += batchLoss * batch.Rows;
-            rows += batch.Rows;
+            silent += loss.Evaluate(ZerosLike(tape.Output), batch.Labels, null, rows) * batch.Rows;
+            RowsDone = rows += batch.Rows;
         }
-        return rows > 0 ? (sum / rows, rows, rate) : throw new TrainingException("The training set is empty.");
+        if (rows == 0) throw new TrainingException("The training set is empty.");
+        return silent > 0 && sum > Diverged * silent ? throw RanAway(sum / rows, silent / rows, epoch) : (sum / rows, rows, rate);
+    }
+
+    private Values<float> ZerosLike(Values<float> output) => _zeros.Dims.AsSpan().SequenceEqual(output.Dims) ? _zeros : _zeros = new(output.Dims);
+
+    private TrainingException RanAway(double mean, double silent, int epoch)
+    {
+        _lastGood.Restore(network.Parameters);
+        return new(
+            FormattableString.Invariant($"Training ran away in epoch {epoch}: its loss is {mean:G4}, where a network that always answers 0 has {silent:G4}. The parameters are those of the last good epoch. A smaller learning rate (here {options.LearningRate}) or GradientClipping may help."),
+            epoch: epoch, step: _optimizer.Steps);
     }
 
     /// <summary>Shortens the gradients where they are too long; false where they are not finite.</summary>

@@ -49,14 +49,23 @@ internal sealed class WeightSteps(ChannelLayout layout, CodeGrid grid, Quantizer
         for (int i = 0; i < Scales.Length; i++) Scales[i] = AffineRange.ScaleOf(Scales[i] / (double)grid.HalfSteps, out _);
     }
 
-    /// <summary>First learned steps: 2 · mean |w| / √Qp (Esser et al., 2020, section 2.1), as logarithms.</summary>
+    /// <summary>First learned steps (<see cref="StepSearch"/>), as logarithms.</summary>
     public float[] FirstLogSteps(ReadOnlySpan<float> weights)
     {
-        var sums = new double[Scales.Length];
-        for (int i = 0; i < weights.Length; i++) sums[Scales.Length == 1 ? 0 : i / layout.Inner % layout.Channels] += Math.Abs(weights[i]);
-        double count = weights.Length / (double)Scales.Length;
-        return Array.ConvertAll(sums, s => (float)Math.Log(s > 0 ? 2 * s / count / Math.Sqrt(grid.Max) : 1));
+        if (Scales.Length == 1) return [FirstLogStep(weights)];
+        var steps = new float[Scales.Length];
+        var channel = new float[weights.Length / layout.Channels];
+        for (int c = 0; c < steps.Length; c++)
+        {
+            for (int row = 0; row < layout.Outer; row++)
+                weights.Slice(((row * layout.Channels) + c) * layout.Inner, layout.Inner).CopyTo(channel.AsSpan(row * layout.Inner));
+            steps[c] = FirstLogStep(channel);
+        }
+        return steps;
     }
+
+    private float FirstLogStep(ReadOnlySpan<float> weights) =>
+        (float)Math.Log(StepSearch.LeastSquares(weights, AffineRange.ScaleOf(Greatest(weights) / (double)grid.HalfSteps, out _), grid.Min, grid.Max));
 
     private static float Greatest(ReadOnlySpan<float> weights)
     {

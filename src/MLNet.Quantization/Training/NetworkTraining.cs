@@ -12,12 +12,14 @@ internal sealed class NetworkTraining
 {
     private readonly OnnxModel _model;
     private readonly TrainingOptions _options;
+    private readonly IHost _host;
     private readonly IChannel _channel;
 
-    public NetworkTraining(OnnxModel model, TrainingOptions options, IChannel channel)
+    public NetworkTraining(OnnxModel model, TrainingOptions options, IHost host, IChannel channel)
     {
         _model = model;
         _options = options;
+        _host = host;
         _channel = channel;
         Graph = PreparedModel.Prepare(model.Graph, new() { FoldNormalization = false }).Graph;
         Scores = Network.OutputFor(Graph, options.Loss);
@@ -39,7 +41,14 @@ internal sealed class NetworkTraining
         if (_options.Loss == TrainingLoss.Distillation) teacher = Program.Compile(Graph with { Outputs = [new(Scores, ElementType.Float, null)] }, new() { MaxThreads = threads });
         var data = new ViewData(new(scoring, input.Schema), input, _options, teacher, shuffles: true);
         var held = _options.ValidationData is { } view ? new ViewData(new(scoring, view.Schema), view, _options, teacher, shuffles: false) : null;
-        new Trainer(network, LossOf(), data, held, ToTrainerOptions()).Run();
+        using var progress = _host.StartProgressChannel("Training");
+        var trainer = new Trainer(network, LossOf(), data, held, ToTrainerOptions(progress));
+        progress.SetHeader(new(["loss", "held-back loss", "held-back accuracy"], ["epochs", "rows"]), entry =>
+        {
+            entry.SetProgress(0, trainer.Epoch, _options.NumberOfEpochs);
+            entry.SetProgress(1, trainer.RowsDone, data.Rows ?? double.NaN);
+        });
+        trainer.Run();
     }
 
     private Loss LossOf()
@@ -48,7 +57,7 @@ internal sealed class NetworkTraining
         return Scores == Graph.Outputs[0].Name ? new MeanSquaredError() : new Distillation(_options.Temperature);
     }
 
-    private TrainerOptions ToTrainerOptions() => new()
+    private TrainerOptions ToTrainerOptions(IProgressChannel channel) => new()
     {
         Optimizer = _options.Optimizer,
         LearningRate = _options.LearningRate,
@@ -61,11 +70,12 @@ internal sealed class NetworkTraining
         Patience = _options.EarlyStoppingPatience,
         CancellationToken = _options.CancellationToken,
         CheckpointPath = _options.CheckpointPath,
-        Progress = Report,
+        Progress = p => Report(p, channel),
     };
 
-    private void Report(TrainingProgress p)
+    private void Report(TrainingProgress p, IProgressChannel channel)
     {
+        channel.Checkpoint(p.Loss, p.ValidationLoss, p.ValidationAccuracy, p.Epoch + 1);
         string held = p.ValidationLoss is { } loss ? FormattableString.Invariant($", held back {loss:F5}{(p.ValidationAccuracy is { } right ? FormattableString.Invariant($" ({100 * right:F2} % right)") : "")}") : "";
         _channel.Info(FormattableString.Invariant($"Epoch {p.Epoch + 1} of {_options.NumberOfEpochs}: loss {p.Loss:F5}{held}, {p.RowsPerSecond:N0} rows/s."));
         _options.Progress?.Invoke(p);

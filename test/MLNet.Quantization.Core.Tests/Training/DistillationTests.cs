@@ -17,10 +17,11 @@ public sealed class DistillationTests
     /// <param name="name">Model.</param>
     /// <param name="rate">First learning rate: pixels of 0 to 255 make small weights, which large steps destroy.</param>
     /// <param name="movingShare">Share of the epochs in which ranges and batch statistics move: those of 500 rows are worse than the model's own.</param>
+    /// <param name="temperature">Where little is lost, all scores are to be kept, not the classes alone.</param>
     [TestMethod]
-    [DataRow("resnet8_cifar10", 1e-4, 0.6)]
-    [DataRow("kws_dscnn", 2e-4, 0.05)]
-    public void HalfOfWhatFourBitsLoseIsLearnedBack(string name, double rate, double movingShare)
+    [DataRow("resnet8_cifar10", 1e-4, 0.6, 2.0)]
+    [DataRow("kws_dscnn", 2e-4, 0.05, 16.0)]
+    public void HalfOfWhatFourBitsLoseIsLearnedBack(string name, double rate, double movingShare, double temperature)
     {
         SharedRows rows;
         float[] after, trained;
@@ -39,16 +40,15 @@ public sealed class DistillationTests
         float[] real = rows.Score(Program.Compile(rows.Model.Graph));
         TestContext.WriteLine($"{name}: after training {rows.Compare(real, after)}");
         TestContext.WriteLine($"{name}: distilled      {rows.Compare(real, trained)}");
-        double lost = rows.Accuracy(real) - rows.Accuracy(after);
         Assert.IsGreaterThan(3.01, SharedRows.SignalToNoise(real, trained) - SharedRows.SignalToNoise(real, after), "half of the noise is gone");
-        if (lost > 1) Assert.IsGreaterThanOrEqualTo(rows.Accuracy(real) - (lost / 2), rows.Accuracy(trained));
-        else Assert.IsGreaterThanOrEqualTo(rows.Accuracy(real) - 1, rows.Accuracy(trained), "what is lost is a few rows, which fall by chance");
+        double lost = rows.Accuracy(real) - rows.Accuracy(after);
+        Assert.IsGreaterThanOrEqualTo(rows.Accuracy(real) - (lost / 2), rows.Accuracy(trained), "half of the accuracy is back");
 
-        (float[] After, float[] Trained) Scores(SharedRows calibration, SharedRows test) => DistillationTests.Scores(name, rate, movingShare, calibration, test);
+        (float[] After, float[] Trained) Scores(SharedRows calibration, SharedRows test) => DistillationTests.Scores(name, rate, movingShare, temperature, calibration, test);
     }
 
     /// <summary>Scores of 4-bit weights and 8-bit activations, quantized after training and distilled; both see the calibration rows alone.</summary>
-    private static (float[] After, float[] Trained) Scores(string name, double rate, double movingShare, SharedRows calibration, SharedRows rows)
+    private static (float[] After, float[] Trained) Scores(string name, double rate, double movingShare, double temperature, SharedRows calibration, SharedRows rows)
     {
         var after = QuantizationRecipe.QuantizeStatic(calibration.Model, calibration.Calibrate(..CalibrationRows), new() { WeightBits = 4 });
         var unfolded = PreparedModel.Prepare(OnnxReader.ReadFile(SharedData.Model(name)), new() { FoldNormalization = false }).Graph;
@@ -61,7 +61,7 @@ public sealed class DistillationTests
         run.Execute();
         int[] row = SharedRows.ShapeOf(teacher.Inputs[0], CalibrationRows)[1..];
         var data = new ArrayData([calibration.Values[..(CalibrationRows * calibration.Features)]], [row], run.Output<float>(scores).ToArray(), 32, 1);
-        new Trainer(network, new Distillation(2), data, null, new() { Epochs = 20, LearningRate = rate, Schedule = LearningRateSchedule.Cosine }).Run();
+        new Trainer(network, new Distillation(temperature), data, null, new() { Epochs = 20, LearningRate = rate, Schedule = LearningRateSchedule.Cosine }).Run();
         return (rows.Score(after.Compile()), rows.Score(network.Convert().Compile()));
     }
 }

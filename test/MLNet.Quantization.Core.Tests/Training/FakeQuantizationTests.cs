@@ -1,5 +1,6 @@
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Numerics;
+using MLNet.Quantization.Pipeline;
 using MLNet.Quantization.Tests.Ops;
 using MLNet.Quantization.Training;
 
@@ -50,6 +51,54 @@ public sealed class FakeQuantizationTests
             Assert.AreEqual(3 * clipped, dx[^1], 1e-12);
             Assert.AreEqual(3, plain[^1], 1e-12);
             Assert.AreEqual(3 * slope * n, ds[0], 1e-9);
+        }
+    }
+
+    /// <summary>No step that is tried one by one is better by more than the distance of the candidates explains; few large values do not widen it at 2 bits.</summary>
+    [TestMethod]
+    [DataRow(8)]
+    [DataRow(4)]
+    [DataRow(2)]
+    public void ALearnedStepStartsWhereTheErrorIsLeast(int bits)
+    {
+        var grid = CodeGrid.ForBits(bits, narrow: false);
+        var random = new Random(bits);
+        float[] x = [.. Enumerable.Range(0, 5000).Select(_ => (float)Math.Pow((random.NextDouble() * 2) - 1, 3))];
+        float widest = x.Max(MathF.Abs) / grid.Max;
+        float step = StepSearch.LeastSquares(x, widest, grid.Min, grid.Max);
+        double least = Enumerable.Range(1, 400).Min(i => Error(widest * i / 400));
+        Assert.IsLessThan(1.1 * least, Error(step));
+        if (bits == 2) Assert.IsLessThan(0.8 * widest, step);
+
+        double Error(float s)
+        {
+            var y = new float[x.Length];
+            FakeQuantization.Forward<float>(x, [s], grid.Min, grid.Max, y);
+            return x.Zip(y, (a, b) => ((double)a - b) * (a - b)).Sum();
+        }
+    }
+
+    /// <summary>Weights in front of a batch normalization are rounded times its scale, whatever its variance has made of that.</summary>
+    [TestMethod]
+    [DataRow(1e4f)]
+    [DataRow(1e-3f)]
+    public void LearnedStepsOfNormalizedLayersStartFromWhatIsRounded(float variance)
+    {
+        var graph = TrainedNetworks.Normalized(1);
+        var normalization = graph.Nodes.First(n => n.OpType == "BatchNormalization");
+        var layer = graph.Nodes.First(n => n.Outputs.Contains(normalization.Inputs[0]));
+        var weights = graph.Initializers[layer.Inputs[1]];
+        int channels = weights.Dims[0];
+        graph = graph with { Initializers = graph.Initializers.SetItem(normalization.Inputs[4], Tensor.Create([.. Enumerable.Repeat(variance, channels)], channels)) };
+        var network = new QuantizationAwareNetwork(graph, new() { LearnsSteps = true }, graph.Outputs[0].Name, 1);
+        var steps = network.Parameters.First(p => p.Name.StartsWith($"{layer.DisplayName}_log_step", StringComparison.Ordinal)).Value;
+        var scale = graph.Initializers[normalization.Inputs[1]];
+        Assert.AreEqual(channels, steps.Count);
+        for (int c = 0; c < channels; c++)
+        {
+            var own = weights.Span<float>().Slice(c * weights.Count / channels, weights.Count / channels).ToArray();
+            double widest = own.Max(MathF.Abs) * Math.Abs(scale.Span<float>()[c]) / Math.Sqrt(variance + 1e-5) / 127;
+            Assert.AreEqual(1, Math.Exp(steps.Data[c]) / widest, 0.3);
         }
     }
 
