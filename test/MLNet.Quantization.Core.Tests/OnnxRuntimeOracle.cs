@@ -1,3 +1,4 @@
+using System.Numerics;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using MLNet.Quantization.Graph;
@@ -25,17 +26,22 @@ internal sealed class OnnxRuntimeOracle : IDisposable
         _outputs = [.. graph.Outputs.Select(o => o.Name)];
     }
 
-    /// <param name="inputs">Name, values and extents; of a model that takes int32, whole numbers.</param>
-    /// <returns>The values of each output.</returns>
+    /// <param name="inputs">Name, values and extents; whole numbers where the model takes integers.</param>
+    /// <returns>The values of each output, int64 ones as float.</returns>
     public float[][] Score(params ReadOnlySpan<(string Name, float[] Values, int[] Dims)> inputs)
     {
         var values = new List<NamedOnnxValue>();
         foreach (var (name, data, dims) in inputs)
-            values.Add(
-                _session.InputMetadata[name].ElementType == typeof(int)
-                    ? NamedOnnxValue.CreateFromTensor(name, new DenseTensor<int>(Array.ConvertAll(data, x => (int)x), dims)) : NamedOnnxValue.CreateFromTensor(name, new DenseTensor<float>(data, dims)));
+            values.Add(InputOf(name, data, dims));
         using var results = _session.Run(values, _outputs);
-        return [.. results.Select(r => r.AsTensor<float>().ToArray())];
+        return [.. results.Select(r => r.Value is DenseTensor<long> places ? Array.ConvertAll(places.ToArray(), p => (float)p) : r.Value is DenseTensor<byte> codes ? Array.ConvertAll(codes.ToArray(), c => (float)c) : r.AsTensor<float>().ToArray())];
+    }
+
+    private NamedOnnxValue InputOf(string name, float[] data, int[] dims)
+    {
+        NamedOnnxValue As<T>() where T : unmanaged, INumber<T> => NamedOnnxValue.CreateFromTensor(name, new DenseTensor<T>(Array.ConvertAll(data, T.CreateChecked), dims));
+        var type = _session.InputMetadata[name].ElementType;
+        return type == typeof(int) ? As<int>() : type == typeof(long) ? As<long>() : type == typeof(byte) ? As<byte>() : As<float>();
     }
 
     public static float[][] Score(ModelGraph graph, bool optimize, params ReadOnlySpan<(string Name, float[] Values, int[] Dims)> inputs)

@@ -96,7 +96,7 @@ internal static class MoveCodes
             string codes = _patch.NewName($"{movement.Outputs[0]}_codes");
             _patch.Replace(
                 movement, onCodes(codes),
-                dequantize with { Name = _patch.NewName($"{movement.DisplayName}_DequantizeLinear"), Inputs = dequantize.Inputs.SetItem(0, codes), Outputs = movement.Outputs });
+                dequantize with { Name = _patch.NewName($"{movement.DisplayName}_DequantizeLinear"), Inputs = dequantize.Inputs.SetItem(0, codes), Outputs = [movement.Outputs[0]] });
         }
 
         private bool MergeTwins(Node node)

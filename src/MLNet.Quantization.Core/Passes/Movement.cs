@@ -17,7 +17,7 @@ internal static class Movement
         StringComparer.Ordinal, "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Slice", "Gather", "Expand", "Tile", "MaxPool", "GlobalMaxPool",
         "DepthToSpace", "SpaceToDepth");
 
-    public static bool Is(GraphIndex index, Node node) => node.Domain.Length == 0 && node.Outputs.Length == 1 && node.OpType switch
+    public static bool Is(GraphIndex index, Node node) => node.Domain.Length == 0 && HasData(node) && node.OpType switch
     {
         "Concat" => true,
         // Before operator set 11 Pad has attributes only, and one element type.
@@ -25,6 +25,9 @@ internal static class Movement
         "Resize" => ModeOf(node) == "nearest" && !Extrapolates(node),
         _ => OfFirstInput.Contains(node.OpType),
     };
+
+    /// <summary>MaxPool may tell the places of what it selects beside it: these are the same for codes.</summary>
+    private static bool HasData(Node node) => node.Outputs.Length == 1 || node.OpType == "MaxPool" && node.Outputs[0].Length > 0;
 
     /// <summary>True for Resize where elements are weighted sums of neighbours.</summary>
     public static bool Interpolates(Node node) => node is { Domain: "", OpType: "Resize", Outputs: [_] } && ModeOf(node) is "linear" or "cubic" && !Extrapolates(node);
@@ -53,7 +56,7 @@ internal static class Movement
             }
             inputs = node.Input(3) is { } axes ? [node.Inputs[1], fill, axes] : fill.Length == 0 ? [node.Inputs[1]] : [node.Inputs[1], fill];
         }
-        return node with { Inputs = [.. data, .. inputs], Outputs = [output] };
+        return node with { Inputs = [.. data, .. inputs], Outputs = node.Outputs.SetItem(0, output) };
     }
 
     private static bool FillsWithValue(Node pad) => ModeOf(pad) == "constant";

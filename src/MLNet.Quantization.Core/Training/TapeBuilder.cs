@@ -87,6 +87,8 @@ internal sealed class TapeBuilder<T> where T : unmanaged, IFloatingPointIeee754<
 
     private void Add(Node node)
     {
+        // What nothing reads need not be computed.
+        node = node with { Outputs = [.. node.Outputs.Select(o => _graph.Leads(o) ? o : "")] };
         var op = _graph.OperatorOf(node);
         int opset = _graph.Graph.Opset;
         if (op is null || OperatorSet.Supports(node)) GraphInference.InferNode(node, opset, _facts);
@@ -94,13 +96,15 @@ internal sealed class TapeBuilder<T> where T : unmanaged, IFloatingPointIeee754<
         if (op is not null && !OperatorSet.Supports(node))
         {
             var facts = op.Infer(context);
-            for (int i = 0; i < node.Outputs.Length; i++) _facts[node.Outputs[i]] = facts[i];
+            for (int i = 0; i < node.Outputs.Length; i++)
+                if (node.Outputs[i].Length > 0) _facts[node.Outputs[i]] = facts[i];
         }
         string[] outputs = [.. node.Outputs.Where(o => o.Length > 0)];
         // What shapes decide is a constant by now.
         if (outputs.All(o => _facts[o].Value is not null)) return;
         foreach (string output in outputs) Declare(output, _facts[output]);
         bool isReal = outputs.All(_reals.ContainsKey);
+        if (!isReal && outputs.Any(_reals.ContainsKey) && node.Inputs.Any(_graph.Moves)) throw context.Unsupported("its integers lead to the output beside its numbers, which have a gradient alone");
         if (op is null || !isReal) AddEvaluated(node, context);
         else AddDifferentiable(op, node, context);
     }

@@ -63,6 +63,9 @@ internal sealed class TrainingGraph
     /// <summary>True where <see cref="Output"/> is computed from what the node makes.</summary>
     public bool Leads(Node node) => node.Outputs.Any(_leading.Contains);
 
+    /// <summary>True where <see cref="Output"/> is computed from a value, or is it.</summary>
+    public bool Leads(string value) => _leading.Contains(value);
+
     /// <summary>Values that the output is computed from.</summary>
     private HashSet<string> Leading()
     {

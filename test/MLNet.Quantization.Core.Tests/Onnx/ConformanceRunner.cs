@@ -48,8 +48,8 @@ internal static class ConformanceRunner
     /// </summary>
     private static ModelGraph WithConstantShapes(ModelGraph graph, ref Tensor[] inputs)
     {
-        string[] named = ["ConstantOfShape", "Expand", "OneHot", "Pad", "Range", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Unsqueeze", "Upsample"];
-        var shapes = graph.Nodes.Where(n => named.Contains(n.OpType) || n.OpType.StartsWith("Reduce", StringComparison.Ordinal)).SelectMany(n => n.Inputs.Skip(n.OpType is "ConstantOfShape" or "Range" ? 0 : 1)).ToHashSet(StringComparer.Ordinal);
+        string[] named = ["ConstantOfShape", "Expand", "MaxUnpool", "OneHot", "Pad", "Range", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Unsqueeze", "Upsample"];
+        var shapes = graph.Nodes.Where(n => named.Contains(n.OpType) || n.OpType.StartsWith("Reduce", StringComparison.Ordinal)).SelectMany(n => n.Inputs.Skip(n.OpType switch { "ConstantOfShape" or "Range" => 0, "MaxUnpool" => 2, _ => 1 })).ToHashSet(StringComparer.Ordinal);
         if (inputs.Length != graph.Inputs.Length || !graph.Inputs.Any(i => shapes.Contains(i.Name))) return graph;
         var constants = graph.Initializers;
         for (int i = 0; i < inputs.Length; i++)

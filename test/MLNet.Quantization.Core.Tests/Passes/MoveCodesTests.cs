@@ -37,6 +37,22 @@ public class MoveCodesTests
     }
 
     [TestMethod]
+    public void APoolThatTellsThePlacesOfItsMaximaReadsCodes()
+    {
+        foreach (string output in new[] { "y", "places" })
+        {
+            var g = new QdqGraph(1, 2, 6, 6);
+            string x = g.Around(g.Add("Tanh", "x"), 0.1f, 99);
+            var pool = Node.Create("pool", "MaxPool", [x], ["pooled", "places"]) with { Attributes = AttributeMap.Empty.With("kernel_shape", ImmutableArray.Create(2L, 2L)) };
+            string end = output == "y" ? g.Around("pooled", 0.1f, 99) : g.Add("Cast", AttributeMap.Empty.With("to", 1L), "places");
+            var graph = g.Build(end);
+            graph = graph with { Nodes = [.. graph.Nodes.TakeWhile(n => !n.Inputs.Any(pool.Outputs.Contains)), pool, .. graph.Nodes.SkipWhile(n => !n.Inputs.Any(pool.Outputs.Contains))] };
+            var lowered = AssertSameBits(graph, g.RandomInput());
+            Assert.AreEqual("QuantizeLinear", lowered.Producers()[lowered.Nodes.Single(n => n.OpType == "MaxPool").Inputs[0]].OpType);
+        }
+    }
+
+    [TestMethod]
     public void AQuantizerGoesUpToWhatMakesTheValue()
     {
         var g = new QdqGraph(2, 3, 1, 4);

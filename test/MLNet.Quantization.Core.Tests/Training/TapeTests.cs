@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using MLNet.Quantization.Graph;
 using MLNet.Quantization.Ops;
 using MLNet.Quantization.Training;
@@ -45,6 +46,36 @@ public sealed class TapeTests
         var e = Assert.ThrowsExactly<UnsupportedOperatorException>(() => new TrainingGraph(graph));
         Assert.AreEqual("r", e.NodeName);
         Assert.Contains("Gemm", e.Message);
+    }
+
+    [TestMethod]
+    public void APoolWhosePlacesNobodyReadsIsTrainedAndOneWhosePlacesMatterIsNot()
+    {
+        ModelGraph Pooled(params Node[] rest) => new()
+        {
+            Inputs = [new("x", ElementType.Float, TensorShape.FromDims([1, 1, 6, 6]))],
+            Outputs = [new("y", ElementType.Float, null)],
+            Nodes =
+            [
+                Node.Create("conv", "Conv", ["x", "w"], ["c"]),
+                Node.Create("pool", "MaxPool", ["c"], [rest.Length == 0 ? "y" : "p", "places"]) with { Attributes = AttributeMap.Empty.With("kernel_shape", ImmutableArray.Create(2L, 2L)) },
+                .. rest,
+            ],
+            Initializers = ImmutableDictionary<string, Tensor>.Empty.Add("w", Tensor.Create([.. Enumerable.Range(0, 9).Select(i => 0.1f * i)], 1, 1, 3, 3)).Add("table", Tensor.Create([.. Enumerable.Range(0, 16).Select(i => (float)i)], 16)),
+            OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", 13),
+        };
+        var trained = new TrainingGraph(Pooled());
+        var gradient = new Values<double>(1, 1, 3, 3);
+        var tape = TapeBuilder<double>.Build(trained, _ => (Doubles(trained.Parameters.Single()), gradient), [[1, 1, 6, 6]], new(1));
+        Array.Fill(tape.Input(0)!.Data, 1);
+        tape.Forward();
+        Array.Fill(tape.OutputGradient.Data, 1);
+        tape.Backward();
+        foreach (double slope in gradient.Data) Assert.AreEqual(9, slope, 1e-12);
+
+        var read = new TrainingGraph(Pooled(Node.Create("pick", "Gather", ["table", "places"], ["picked"]), Node.Create("sum", "Add", ["p", "picked"], ["y"])));
+        var e = Assert.ThrowsExactly<UnsupportedOperatorException>(() => TapeBuilder<double>.Build(read, n => (new Values<double>(read.Parameters.Single(p => p.Name == n).Value.Dims), null), [[1, 1, 6, 6]], new(1)));
+        Assert.AreEqual("pool", e.NodeName);
     }
 
     [TestMethod]
