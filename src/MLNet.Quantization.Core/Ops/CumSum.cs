@@ -5,7 +5,7 @@ namespace MLNet.Quantization.Ops;
 
 /// <summary>
 /// Sums along an axis (input 1) of all elements up to each, that one left out where <c>exclusive</c> is 1; from the end where
-/// <c>reverse</c> is 1. float32, one after the other, and integers, which wrap.
+/// <c>reverse</c> is 1. float32 and double, one after the other, and integers, which wrap.
 /// </summary>
 internal sealed class CumSum : Operator
 {
@@ -13,7 +13,7 @@ internal sealed class CumSum : Operator
 
     public override ValueFact[] Infer(OpContext context)
     {
-        var x = context.Input(0, NumberTypes.All);
+        var x = context.Input(0, [.. NumberTypes.All, ElementType.Double]);
         var axis = context.Input(1, ElementType.Int32, ElementType.Int64);
         if (axis.Shape is { IsKnown: true, ElementCount: not 1 }) throw context.Malformed($"its axis is {axis}, expected one number");
         if (x.Shape is { } shape && axis.Value is { } constant) context.Axis(constant.ToInt64s()[0], shape.Rank);
@@ -29,7 +29,11 @@ internal sealed class CumSum : Operator
 
         public override bool CanOverwrite(int input) => input == 0;
 
-        public override void Run(in StepContext context) => NumberTypes.Run(context.Inputs[0].Type, this, context);
+        public override void Run(in StepContext context)
+        {
+            if (context.Inputs[0].Type == ElementType.Double) Numbers<double>(context);
+            else NumberTypes.Run(context.Inputs[0].Type, this, context);
+        }
 
         public void Numbers<T>(in StepContext context) where T : unmanaged, INumber<T>, IMinMaxValue<T>
         {
