@@ -71,6 +71,17 @@ public sealed class ColumnTests
     }
 
     [TestMethod]
+    [DataRow(4)]
+    [DataRow(-5)]
+    public void AnIndexOutsideItsTableIsAnErrorThatNamesBoth(int index)
+    {
+        var model = _mlContext.Quantization().QuantizeWeights(Bound()).Fit(Data(1));
+        var data = _mlContext.Data.LoadFromEnumerable(new[] { 0, 3, index }.Select(i => new Mixed { Vector = [1, 2, 3], Index = i }).ToList());
+        var e = Assert.Throws<Exception>(() => model.Transform(data).GetColumn<long>("row").ToList());
+        StringAssert.Contains(e.GetBaseException().Message, $"'pick' (Gather): index {index} lies outside the 4 entries");
+    }
+
+    [TestMethod]
     public void StaticCalibrationWorksWithSeveralInputs()
     {
         var data = Data(40);
