@@ -123,12 +123,9 @@ internal sealed unsafe class DynamicProduct
         long stride = Stride;
         float* scales = (float*)scratch;
         int* zeroPoints = (int*)(scratch + AlignedBuffer.Align(4L * rows));
-        byte* codes = scratch + RowBytes(rows), to = codes;
-        for (int i = 0; i < rows; i++, x += k, to += stride)
-        {
-            (scales[i], zeroPoints[i]) = RowQuantizer.Row(x, k, to);
-            for (int j = k; j < k + padding; j++) to[j] = 0;
-        }
+        byte* codes = scratch + RowBytes(rows), rest = codes + k;
+        RowQuantizer.Rows(x, k, rows, k, codes, stride, scales, zeroPoints);
+        for (int i = 0; i < rows && padding > 0; i++, rest += stride) new Span<byte>(rest, padding).Clear();
         _product.RunCopied(codes, rows, scales, zeroPoints, 4, c);
     }
 

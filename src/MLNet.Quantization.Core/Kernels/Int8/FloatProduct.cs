@@ -10,6 +10,8 @@ namespace MLNet.Quantization.Kernels;
 internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<float> columnScales, ReadOnlySpan<float> bias)
     : Int8Product(weights, OutputStage.Float, new int[weights.N], PerColumn(columnScales, weights.N, 1, nameof(columnScales)), PerColumn(bias, weights.N, 0, nameof(bias)))
 {
+    private readonly long _copiedStride = ActivationRows.Stride(weights.Kernel, weights.K);
+
     /// <param name="a">u8 [m, k].</param>
     /// <param name="m">0 or more.</param>
     /// <param name="rowScales">Sa: m, or 1 for all rows.</param>
@@ -47,12 +49,12 @@ internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<floa
     /// Some rows on this thread, whose activations lie as <see cref="ActivationRows"/> copies them; scales and zero points follow each
     /// other at <paramref name="step"/> bytes, 4 or 0.
     /// </summary>
-    internal void RunCopied(byte* a, int rows, float* rowScales, int* rowZeroPoints, int step, float* c)
+    internal void RunCopied(byte* a, int rows, float* rowScales, int* rowZeroPoints, int step, float* c, bool fromEnd = false)
     {
         var t = new TileArguments
         {
             A = a,
-            Lda = ActivationRows.Stride(Weights.Kernel, Weights.K),
+            Lda = _copiedStride,
             C = (byte*)c,
             Ldc = 4L * Weights.N,
             RowScales = rowScales,
@@ -60,7 +62,7 @@ internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<floa
             RowZeroPoints = rowZeroPoints,
             RowZeroPointStep = step,
         };
-        RunCopied(ref t, rows);
+        RunCopied(ref t, rows, fromEnd);
     }
 
     /// <summary>One value a column, from as many, from one for all, or from as many as are allowed to be missing.</summary>

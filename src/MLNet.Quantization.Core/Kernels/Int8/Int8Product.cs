@@ -150,37 +150,42 @@ internal abstract unsafe class Int8Product
     }
 
     /// <summary>
-    /// On this thread, some rows whose activations lie as <see cref="ActivationRows"/> would have copied them. Keeps the object alive
-    /// no longer than the caller does.
+    /// On this thread, some rows whose activations lie as <see cref="ActivationRows"/> would have copied them; the last panels first, where
+    /// <paramref name="fromEnd"/> says so. Keeps the object alive no longer than the caller does.
     /// </summary>
-    private protected void RunCopied(ref TileArguments template, int rows)
+    private protected void RunCopied(ref TileArguments template, int rows, bool fromEnd)
     {
         SetConstants(ref template);
-        if (rows <= _directRows) RunDirectly(ref template, rows);
-        else Block(template, 0, rows, 0, Weights.Panels.Length, int.MaxValue, null);
+        if (rows <= _directRows) RunDirectly(ref template, rows, fromEnd);
+        else Block(template, 0, rows, 0, Weights.Panels.Length, int.MaxValue, null, fromEnd);
     }
 
     /// <summary>A single prediction on a small layer takes tens of nanoseconds: no grid, no blocks, no copies.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void RunDirectly(ref TileArguments template, int m)
+    private void RunDirectly(ref TileArguments template, int m, bool fromEnd = false)
     {
         int size = Stage == OutputStage.Requantized ? 1 : 4;
         bool native = Weights.Kernel.IsNative;
+        sbyte* weights = Weights.Pointer;
+        var panels = Weights.Panels;
+        byte* c = template.C;
+        int* offsets = template.Offsets, sums = template.ColumnSums;
+        float* scales = template.Scales, bias = template.Bias;
+        template.Groups = Weights.Groups;
         fixed (TileArguments* t = &template)
         {
-            t->Groups = Weights.Groups;
-            sbyte* weights = Weights.Pointer;
-            foreach (ref readonly var p in Weights.Panels.AsSpan())
+            for (int i = 0; i < panels.Length; i++)
             {
+                ref readonly var p = ref panels[fromEnd ? panels.Length - 1 - i : i];
                 t->B = weights + p.Offset;
                 t->Columns = p.Columns;
                 t->LastVectorMask = p.LastVectorMask;
+                t->C = c + ((long)p.Column * size);
+                t->Offsets = offsets + p.Column;
+                t->Scales = scales + p.Column;
+                t->Bias = bias + p.Column;
+                t->ColumnSums = sums + p.Column;
                 Int8Kernel.Call(TileOf(p.Vectors, m), native, t);
-                t->C += p.Width * size;
-                t->Offsets += p.Width;
-                t->Scales += p.Width;
-                t->Bias += p.Width;
-                t->ColumnSums += p.Width;
             }
         }
     }
@@ -204,7 +209,7 @@ internal abstract unsafe class Int8Product
 
     /// <summary>One block; without <paramref name="scratch"/> its activations need no copy.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Block(in TileArguments template, int row, int rows, int panel, int panelEnd, int m, byte* scratch)
+    private void Block(in TileArguments template, int row, int rows, int panel, int panelEnd, int m, byte* scratch, bool fromEnd = false)
     {
         var kernel = Weights.Kernel;
         var t = template;
@@ -228,8 +233,9 @@ internal abstract unsafe class Int8Product
         int size = Stage == OutputStage.Requantized ? 1 : 4;
         t.Groups = Weights.Groups;
         bool native = kernel.IsNative;
-        foreach (ref readonly var p in Weights.Panels.AsSpan(panel, panelEnd - panel))
+        for (int i = panel; i < panelEnd; i++)
         {
+            ref readonly var p = ref Weights.Panels[fromEnd ? panel + panelEnd - 1 - i : i];
             t.B = Weights.Pointer + p.Offset;
             t.Columns = p.Columns;
             t.LastVectorMask = p.LastVectorMask;

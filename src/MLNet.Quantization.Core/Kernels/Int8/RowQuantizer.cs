@@ -40,20 +40,31 @@ internal static unsafe class RowQuantizer
     {
         public void Run(int chunk, int lane)
         {
-            int end = (int)Math.Min(m, ((long)chunk + 1) * rows);
-            for (int i = chunk * rows; i < end; i++)
-            {
-                (scales[i], zeroPoints[i]) = Row(x + ((long)i * k), k, q + ((long)i * k));
-            }
+            int first = chunk * rows;
+            Rows(x + ((long)first * k), k, (int)Math.Min(rows, (long)m - first), k, q + ((long)first * k), k, scales + first, zeroPoints + first);
         }
     }
 
-    /// <summary>Quantizes one row; its codes are unspecified where the scale is NaN.</summary>
-    internal static (float Scale, int ZeroPoint) Row(float* x, int k, byte* q)
+    /// <summary>Quantizes rows; the codes of a row are unspecified where its scale is NaN.</summary>
+    /// <param name="x">First row, of <paramref name="k"/> values.</param>
+    /// <param name="stride">Values from one row to the next.</param>
+    /// <param name="m">Rows.</param>
+    /// <param name="k">0 or more.</param>
+    /// <param name="q">First row of codes.</param>
+    /// <param name="codeStride">Bytes from one row of codes to the next.</param>
+    /// <param name="scales">m.</param>
+    /// <param name="zeroPoints">m.</param>
+    internal static void Rows(float* x, long stride, int m, int k, byte* q, long codeStride, float* scales, int* zeroPoints)
     {
-        var (scale, zeroPoint) = ParametersOf(x, k);
-        if (!float.IsNaN(scale)) CodesInRange(x, k, scale, zeroPoint, q);
-        return (scale, zeroPoint);
+        if (k >= Vector512<float>.Count && Avx512BW.IsSupported) Rows512(x, stride, m, k, q, codeStride, scales, zeroPoints);
+        else
+            for (int i = 0; i < m; i++) Row(x + (i * stride), k, q + (i * codeStride), scales + i, zeroPoints + i);
+    }
+
+    private static void Row(float* x, int k, byte* q, float* scale, int* zeroPoint)
+    {
+        (*scale, *zeroPoint) = ParametersOf(x, k);
+        if (!float.IsNaN(*scale)) Codes(x, k, *scale, *zeroPoint, q);
     }
 
     /// <summary>Scale and zero point of a row, its range extended to hold 0.</summary>
@@ -71,26 +82,43 @@ internal static unsafe class RowQuantizer
         return (scale, (int)MathF.Round(Math.Clamp(-min / scale, 0f, 255f), MidpointRounding.ToEven));
     }
 
-    /// <summary>Codes of values between the minimum and the maximum that gave scale and zero point, so that none is far out of range.</summary>
-    private static void CodesInRange(float* x, int k, float scale, int zeroPoint, byte* q)
-    {
-        if (k >= Vector512<float>.Count && Avx512BW.IsSupported && scale is > LeastFast and < MostFast) CodesInRange512(x, k, scale, zeroPoint, q);
-        else Codes(x, k, scale, zeroPoint, q);
-    }
-
     /// <summary>Scales between which neither 1 / S nor the remainder below leaves the normal floats.</summary>
     private const float LeastFast = 1e-18f, MostFast = 1e18f;
 
     /// <summary>
-    /// x / S, correctly rounded, as q = x · y with y = 1 / S, then q + (x - q · S) · y, both fused: Brisebarre, Muller and Raina,
-    /// "Accelerating correctly rounded floating-point division when the divisor is known in advance" (2004). A third of a division's time.
+    /// A step of a small recurrent layer waits for these numbers: from the values to the codes all stays in vector registers, and what
+    /// is known of a row's scale is asked without waiting for the answer.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void CodesInRange512(float* x, int k, float scale, int zeroPoint, byte* q)
+    private static void Rows512(float* x, long stride, int m, int k, byte* q, long codeStride, float* scales, int* zeroPoints)
     {
-        var scales = Vector512.Create(scale);
-        var reciprocals = Vector512.Create(1f / scale);
-        var zeroPoints = Vector512.Create(zeroPoint);
+        for (int i = 0; i < m; i++, x += stride, q += codeStride)
+        {
+            bool finite = FloatRange.Of512(x, k, out var min, out var max);
+            var scale = (max - min) / Vector128.Create(255f);
+            if (!finite || scale.ToScalar() is not (> LeastFast and < MostFast))
+            {
+                Row(x, k, q, scales + i, zeroPoints + i);
+                continue;
+            }
+            var zeroPoint = Sse2.ConvertToVector128Int32(Vector128.MinNative(Vector128.MaxNative(-min / scale, Vector128<float>.Zero), Vector128.Create(255f)));
+            scales[i] = scale.ToScalar();
+            zeroPoints[i] = zeroPoint.ToScalar();
+            CodesInRange512(x, k, scale, zeroPoint, q);
+        }
+    }
+
+    /// <summary>
+    /// Codes of values between the minimum and the maximum that gave scale and zero point, so that none is far out of range: x / S,
+    /// correctly rounded, as q = x · y with y = 1 / S, then q + (x - q · S) · y, both fused: Brisebarre, Muller and Raina,
+    /// "Accelerating correctly rounded floating-point division when the divisor is known in advance" (2004). A third of a division's time.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CodesInRange512(float* x, int k, Vector128<float> scale, Vector128<int> zeroPoint, byte* q)
+    {
+        var scales = Avx512F.BroadcastScalarToVector512(scale);
+        var reciprocals = Avx512F.BroadcastScalarToVector512(Vector128<float>.One / scale);
+        var zeroPoints = Avx512F.BroadcastScalarToVector512(zeroPoint);
         int j = 0, last = k - Vector512<float>.Count;
         // Packing works within quarters of a register: the order is put right at the end.
         var order = Vector512.Create(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);

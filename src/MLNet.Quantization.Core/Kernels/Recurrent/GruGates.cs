@@ -32,14 +32,18 @@ internal sealed unsafe class GruGates(GateActivation f, GateActivation g, FloatT
     private static void Usual<L, TFloats, TInts>(GateArguments* a) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
         int width = a->Width;
-        for (int j = 0; j < width; j += L.Count)
+        do
         {
-            var z = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)));
-            var r = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, width + j))).SigmoidValue;
-            var sum = L.Fma(r, L.Load(a->Recurrent + (2 * width) + j), L.Load(a->Input + (2 * width) + j));
-            var g = GateRatio<L, TFloats, TInts>.Tanh(Bounded<L, TFloats, TInts>(a, sum));
-            L.Store(ResetGates.Blend<L, TFloats, TInts>(z, g, L.Load(a->State + j)), a->State + j);
+            for (int j = 0; j < width; j += L.Count)
+            {
+                var z = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)));
+                var r = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, width + j))).SigmoidValue;
+                var sum = L.Fma(r, L.Load(a->Recurrent + (2 * width) + j), L.Load(a->Input + (2 * width) + j));
+                var g = GateRatio<L, TFloats, TInts>.Tanh(Bounded<L, TFloats, TInts>(a, sum));
+                L.Store(ResetGates.Blend<L, TFloats, TInts>(z, g, L.Load(a->State + j)), a->State + j);
+            }
         }
+        while (a->Next());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -47,13 +51,17 @@ internal sealed unsafe class GruGates(GateActivation f, GateActivation g, FloatT
         where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
         int width = a->Width;
-        for (int j = 0; j < width; j += L.Count)
+        do
         {
-            var z = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)));
-            var r = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, width + j)));
-            var sum = L.Fma(r, L.Load(a->Recurrent + (2 * width) + j), L.Load(a->Input + (2 * width) + j));
-            var change = g.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, sum));
-            L.Store(ResetGates.Blend<L, TFloats, TInts>(z, change, L.Load(a->State + j)), a->State + j);
+            for (int j = 0; j < width; j += L.Count)
+            {
+                var z = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)));
+                var r = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, width + j)));
+                var sum = L.Fma(r, L.Load(a->Recurrent + (2 * width) + j), L.Load(a->Input + (2 * width) + j));
+                var change = g.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, sum));
+                L.Store(ResetGates.Blend<L, TFloats, TInts>(z, change, L.Load(a->State + j)), a->State + j);
+            }
         }
+        while (a->Next());
     }
 }

@@ -34,27 +34,30 @@ internal sealed unsafe class LstmGates(GateActivation f, GateActivation g, GateA
     {
         int width = a->Width;
         float* p = a->Peepholes;
-        var half = L.Create(0.5f);
-        for (int j = 0; j < width; j += L.Count)
+        do
         {
-            TFloats c = L.Load(a->Cell + j), input = Sum<L, TFloats, TInts>(a, j), output = Sum<L, TFloats, TInts>(a, width + j);
-            TFloats forget = Sum<L, TFloats, TInts>(a, (2 * width) + j), change = Sum<L, TFloats, TInts>(a, (3 * width) + j);
-            if (p != null)
+            for (int j = 0; j < width; j += L.Count)
             {
-                input = L.Fma(L.Load(p + j), c, input);
-                forget = L.Fma(L.Load(p + (2 * width) + j), c, forget);
+                TFloats c = L.Load(a->Cell + j), input = Sum<L, TFloats, TInts>(a, j), output = Sum<L, TFloats, TInts>(a, width + j);
+                TFloats forget = Sum<L, TFloats, TInts>(a, (2 * width) + j), change = Sum<L, TFloats, TInts>(a, (3 * width) + j);
+                if (p != null)
+                {
+                    input = L.Fma(L.Load(p + j), c, input);
+                    forget = L.Fma(L.Load(p + (2 * width) + j), c, forget);
+                }
+                var i = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, input));
+                var g = GateRatio<L, TFloats, TInts>.Tanh(Bounded<L, TFloats, TInts>(a, change));
+                var kept = a->Coupled ? L.Divide(i.Lowered, i.TwiceDenominator) : GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, forget)).SigmoidValue;
+                var added = L.Divide(L.Multiply(i.Raised, g.Numerator), L.Multiply(i.TwiceDenominator, g.Denominator));
+                c = L.Fma(kept, c, added);
+                if (p != null) output = L.Fma(L.Load(p + width + j), c, output);
+                var o = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, output));
+                var h = GateRatio<L, TFloats, TInts>.Tanh(c);
+                L.Store(c, a->Cell + j);
+                L.Store(L.Divide(L.Multiply(o.Raised, h.Numerator), L.Multiply(o.TwiceDenominator, h.Denominator)), a->State + j);
             }
-            var i = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, input));
-            var g = GateRatio<L, TFloats, TInts>.Tanh(Bounded<L, TFloats, TInts>(a, change));
-            var kept = a->Coupled ? L.Divide(L.Multiply(half, i.Lowered), i.Denominator) : GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, forget)).SigmoidValue;
-            var added = L.Divide(L.Multiply(L.Multiply(half, i.Raised), g.Numerator), L.Multiply(i.Denominator, g.Denominator));
-            c = L.Fma(kept, c, added);
-            if (p != null) output = L.Fma(L.Load(p + width + j), c, output);
-            var o = GateRatio<L, TFloats, TInts>.Sigmoid(Bounded<L, TFloats, TInts>(a, output));
-            var h = GateRatio<L, TFloats, TInts>.Tanh(c);
-            L.Store(c, a->Cell + j);
-            L.Store(L.Divide(L.Multiply(L.Multiply(half, o.Raised), h.Numerator), L.Multiply(o.Denominator, h.Denominator)), a->State + j);
         }
+        while (a->Next());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -63,23 +66,27 @@ internal sealed unsafe class LstmGates(GateActivation f, GateActivation g, GateA
     {
         int width = a->Width;
         float* p = a->Peepholes;
-        for (int j = 0; j < width; j += L.Count)
+        do
         {
-            TFloats c = L.Load(a->Cell + j), input = Sum<L, TFloats, TInts>(a, j), output = Sum<L, TFloats, TInts>(a, width + j);
-            TFloats forget = Sum<L, TFloats, TInts>(a, (2 * width) + j), change = Sum<L, TFloats, TInts>(a, (3 * width) + j);
-            if (p != null)
+            for (int j = 0; j < width; j += L.Count)
             {
-                input = L.Fma(L.Load(p + j), c, input);
-                forget = L.Fma(L.Load(p + (2 * width) + j), c, forget);
+                TFloats c = L.Load(a->Cell + j), input = Sum<L, TFloats, TInts>(a, j), output = Sum<L, TFloats, TInts>(a, width + j);
+                TFloats forget = Sum<L, TFloats, TInts>(a, (2 * width) + j), change = Sum<L, TFloats, TInts>(a, (3 * width) + j);
+                if (p != null)
+                {
+                    input = L.Fma(L.Load(p + j), c, input);
+                    forget = L.Fma(L.Load(p + (2 * width) + j), c, forget);
+                }
+                input = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, input));
+                forget = a->Coupled ? L.Subtract(L.Create(1f), input) : f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, forget));
+                change = g.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, change));
+                c = L.Fma(forget, c, L.Multiply(input, change));
+                if (p != null) output = L.Fma(L.Load(p + width + j), c, output);
+                output = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, output));
+                L.Store(c, a->Cell + j);
+                L.Store(L.Multiply(output, h.Apply<L, TFloats, TInts>(c)), a->State + j);
             }
-            input = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, input));
-            forget = a->Coupled ? L.Subtract(L.Create(1f), input) : f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, forget));
-            change = g.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, change));
-            c = L.Fma(forget, c, L.Multiply(input, change));
-            if (p != null) output = L.Fma(L.Load(p + width + j), c, output);
-            output = f.Apply<L, TFloats, TInts>(Bounded<L, TFloats, TInts>(a, output));
-            L.Store(c, a->Cell + j);
-            L.Store(L.Multiply(output, h.Apply<L, TFloats, TInts>(c)), a->State + j);
         }
+        while (a->Next());
     }
 }

@@ -3,13 +3,19 @@ using System.Runtime.CompilerServices;
 namespace MLNet.Quantization.Kernels;
 
 /// <summary>
-/// What the gates of a recurrent cell read and write for one row at one step. Each gate is <see cref="Width"/> values wide, of which
+/// What the gates of a recurrent cell read and write for some rows at one step. Each gate is <see cref="Width"/> values wide, of which
 /// those beyond the layer's own are unspecified in results; gates follow each other in the order of the ONNX standard.
 /// </summary>
 internal unsafe struct GateArguments
 {
     /// <summary>Units of the layer, filled up to a multiple of <see cref="RecurrentGates.Unit"/>.</summary>
     public int Width;
+
+    /// <summary>Rows still to do.</summary>
+    public int Rows;
+
+    /// <summary>Floats from one row of <see cref="Input"/> to the next, and of <see cref="Recurrent"/>. Other rows follow each other.</summary>
+    public int InputStep, RecurrentStep;
 
     /// <summary>x · W + bias, all gates.</summary>
     public float* Input;
@@ -34,6 +40,18 @@ internal unsafe struct GateArguments
 
     /// <summary>The forget gate is 1 less the input gate.</summary>
     public bool Coupled;
+
+    /// <summary>Goes on to the next row; false after the last.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Next()
+    {
+        Input += InputStep;
+        Recurrent += RecurrentStep;
+        State += Width;
+        if (Cell != null) Cell += Width;
+        if (Reset != null) Reset += Width;
+        return --Rows > 0;
+    }
 }
 
 /// <summary>The gates of one kind of cell. Written once over the vector widths: the same bits from all.</summary>
@@ -46,7 +64,7 @@ internal abstract unsafe class RecurrentGates
 
     protected int Lanes { get; }
 
-    /// <summary>One row, one step.</summary>
+    /// <summary>One step of at least one row, which <paramref name="a"/> stands behind afterwards.</summary>
     public abstract void Run(GateArguments* a);
 
     /// <summary>The two sums of a gate, bounded.</summary>

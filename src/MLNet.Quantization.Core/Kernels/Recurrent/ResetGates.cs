@@ -22,7 +22,7 @@ internal sealed unsafe class ResetGates(GateActivation f, GateActivation g, Floa
         where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
         var sum = L.Fma(z.Lowered, g.Numerator, L.Multiply(L.Multiply(z.Raised, g.Denominator), h));
-        return L.Divide(L.Multiply(L.Create(0.5f), sum), L.Multiply(z.Denominator, g.Denominator));
+        return L.Divide(sum, L.Multiply(z.TwiceDenominator, g.Denominator));
     }
 
     /// <summary>(1 - z) ⊙ g + z ⊙ h.</summary>
@@ -50,33 +50,41 @@ internal sealed unsafe class ResetGates(GateActivation f, GateActivation g, Floa
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void First<L, TFloats, TInts>(GateArguments* a, bool isUsual, GateActivation f) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
-        for (int j = 0; j < a->Width; j += L.Count)
+        do
         {
-            TFloats z = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)), r = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, a->Width + j));
-            r = isUsual ? GateRatio<L, TFloats, TInts>.Sigmoid(r).SigmoidValue : f.Apply<L, TFloats, TInts>(r);
-            z = isUsual ? GateRatio<L, TFloats, TInts>.Sigmoid(z).SigmoidValue : f.Apply<L, TFloats, TInts>(z);
-            L.Store(z, a->Input + j);
-            L.Store(L.Multiply(r, L.Load(a->State + j)), a->Reset + j);
+            for (int j = 0; j < a->Width; j += L.Count)
+            {
+                TFloats z = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j)), r = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, a->Width + j));
+                r = isUsual ? GateRatio<L, TFloats, TInts>.Sigmoid(r).SigmoidValue : f.Apply<L, TFloats, TInts>(r);
+                z = isUsual ? GateRatio<L, TFloats, TInts>.Sigmoid(z).SigmoidValue : f.Apply<L, TFloats, TInts>(z);
+                L.Store(z, a->Input + j);
+                L.Store(L.Multiply(r, L.Load(a->State + j)), a->Reset + j);
+            }
         }
+        while (a->Next());
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Second<L, TFloats, TInts>(GateArguments* a, bool isUsual, GateActivation g) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
-        for (int j = 0; j < a->Width; j += L.Count)
+        do
         {
-            var sum = Bounded<L, TFloats, TInts>(a, L.Add(L.Load(a->Input + (2 * a->Width) + j), L.Load(a->Recurrent + j)));
-            TFloats change;
-            if (isUsual)
+            for (int j = 0; j < a->Width; j += L.Count)
             {
-                var ratio = GateRatio<L, TFloats, TInts>.Tanh(sum);
-                change = L.Divide(ratio.Numerator, ratio.Denominator);
+                var sum = Bounded<L, TFloats, TInts>(a, L.Add(L.Load(a->Input + (2 * a->Width) + j), L.Load(a->Recurrent + j)));
+                TFloats change;
+                if (isUsual)
+                {
+                    var ratio = GateRatio<L, TFloats, TInts>.Tanh(sum);
+                    change = L.Divide(ratio.Numerator, ratio.Denominator);
+                }
+                else
+                {
+                    change = g.Apply<L, TFloats, TInts>(sum);
+                }
+                L.Store(Blend<L, TFloats, TInts>(L.Load(a->Input + j), change, L.Load(a->State + j)), a->State + j);
             }
-            else
-            {
-                change = g.Apply<L, TFloats, TInts>(sum);
-            }
-            L.Store(Blend<L, TFloats, TInts>(L.Load(a->Input + j), change, L.Load(a->State + j)), a->State + j);
         }
+        while (a->Next());
     }
 }

@@ -20,18 +20,22 @@ internal sealed unsafe class RnnGates(GateActivation f, FloatTier? tier = null) 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Run<L, TFloats, TInts>(GateArguments* a, GateActivation f) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
-        for (int j = 0; j < a->Width; j += L.Count)
+        do
         {
-            var sum = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j));
-            if (f.Kind == GateFunctionKind.Tanh)
+            for (int j = 0; j < a->Width; j += L.Count)
             {
-                var ratio = GateRatio<L, TFloats, TInts>.Tanh(sum);
-                L.Store(L.Divide(ratio.Numerator, ratio.Denominator), a->State + j);
-            }
-            else
-            {
-                L.Store(f.Apply<L, TFloats, TInts>(sum), a->State + j);
+                var sum = Bounded<L, TFloats, TInts>(a, Sum<L, TFloats, TInts>(a, j));
+                if (f.Kind == GateFunctionKind.Tanh)
+                {
+                    var ratio = GateRatio<L, TFloats, TInts>.Tanh(sum);
+                    L.Store(L.Divide(ratio.Numerator, ratio.Denominator), a->State + j);
+                }
+                else
+                {
+                    L.Store(f.Apply<L, TFloats, TInts>(sum), a->State + j);
+                }
             }
         }
+        while (a->Next());
     }
 }

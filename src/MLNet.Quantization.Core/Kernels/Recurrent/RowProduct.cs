@@ -15,19 +15,24 @@ internal abstract unsafe class RowProduct
     /// <summary>Bytes of memory, starting at a multiple of 64, for so many slots.</summary>
     public abstract long SlotBytes(int slots);
 
-    /// <summary>Takes a row of x.</summary>
-    /// <param name="x">K elements of the type that the product reads.</param>
-    /// <param name="slot">Below <paramref name="slots"/>.</param>
+    /// <summary>Takes rows of x.</summary>
+    /// <param name="x">The first: K elements of the type that the product reads.</param>
+    /// <param name="stride">Bytes from one row to the next.</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="slot">Of the first row.</param>
     /// <param name="memory"><see cref="SlotBytes"/> of <paramref name="slots"/>.</param>
     /// <param name="slots">How many the memory is for.</param>
-    public abstract void Put(byte* x, int slot, byte* memory, int slots);
+    public abstract void Put(byte* x, long stride, int rows, int slot, byte* memory, int slots);
 
     /// <summary>Multiplies the first <paramref name="rows"/> slots.</summary>
     /// <param name="rows">0 or more.</param>
     /// <param name="memory">Their slots, all put.</param>
     /// <param name="slots">How many the memory is for.</param>
     /// <param name="y">[rows, N].</param>
-    public abstract void Run(int rows, byte* memory, int slots, float* y);
+    /// <param name="fromEnd">
+    /// The last columns first: same results, and a product that follows one over the same weights finds what that read last in the cache.
+    /// </param>
+    public abstract void Run(int rows, byte* memory, int slots, float* y, bool fromEnd);
 }
 
 /// <summary>Float32 rows (<see cref="FloatGemm"/>).</summary>
@@ -41,9 +46,12 @@ internal sealed unsafe class FloatRows(FloatWeights weights, float[] bias) : Row
 
     public override long SlotBytes(int slots) => AlignedBuffer.Align(4L * K * slots);
 
-    public override void Put(byte* x, int slot, byte* memory, int slots) => Buffer.MemoryCopy(x, memory + (4L * K * slot), 4L * K, 4L * K);
+    public override void Put(byte* x, long stride, int rows, int slot, byte* memory, int slots)
+    {
+        for (int i = 0; i < rows; i++) Buffer.MemoryCopy(x + (i * stride), memory + (4L * K * (slot + i)), 4L * K, 4L * K);
+    }
 
-    public override void Run(int rows, byte* memory, int slots, float* y) =>
+    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd) =>
         FloatGemm.Multiply(new(memory, checked(rows * K)), rows, weights, bias, new(y, checked(rows * N)), maxThreads: 1);
 }
 
@@ -51,38 +59,47 @@ internal sealed unsafe class FloatRows(FloatWeights weights, float[] bias) : Row
 /// <param name="product">W and b; at most <see cref="Int8Product.MaxExactK"/> rows of weights.</param>
 internal sealed unsafe class DynamicRows(FloatProduct product) : RowProduct
 {
-    public override int K => product.Weights.K;
+    private readonly Int8Kernel _kernel = product.Weights.Kernel;
 
-    public override int N => product.Weights.N;
+    private readonly bool _inPlace = product.Weights.Kernel.Form == ActivationForm.Bytes;
 
-    private long Stride { get; } = ActivationRows.Stride(product.Weights.Kernel, product.Weights.K);
+    /// <summary>Codes of a row, and zeros up to a whole group.</summary>
+    private readonly int _padding = (int)(product.Weights.Groups * product.Weights.Kernel.GroupSize) - product.Weights.K;
 
-    public override long SlotBytes(int slots) => (2 * AlignedBuffer.Align(4L * slots)) + (Stride * slots) + AlignedBuffer.Align(K);
+    private readonly long _stride = ActivationRows.Stride(product.Weights.Kernel, product.Weights.K);
 
-    public override void Put(byte* x, int slot, byte* memory, int slots)
+    public override int K { get; } = product.Weights.K;
+
+    public override int N { get; } = product.Weights.N;
+
+    public override long SlotBytes(int slots) => (2 * AlignedBuffer.Align(4L * slots)) + (_stride * slots) + AlignedBuffer.Align(K);
+
+    public override void Put(byte* x, long stride, int rows, int slot, byte* memory, int slots)
     {
-        var scales = (float*)memory;
-        var zeroPoints = (int*)(memory + AlignedBuffer.Align(4L * slots));
-        byte* rows = memory + (2 * AlignedBuffer.Align(4L * slots)), row = rows + (Stride * slot);
-        var kernel = product.Weights.Kernel;
-        if (kernel.Form == ActivationForm.Bytes)
+        float* scales = (float*)memory + slot;
+        int* zeroPoints = (int*)(memory + AlignedBuffer.Align(4L * slots)) + slot;
+        byte* to = Codes(memory, slots) + (_stride * slot);
+        if (_inPlace)
         {
-            (scales[slot], zeroPoints[slot]) = RowQuantizer.Row((float*)x, K, row);
-            for (int i = K; i % kernel.GroupSize != 0; i++) row[i] = 0;
+            RowQuantizer.Rows((float*)x, stride / sizeof(float), rows, K, to, _stride, scales, zeroPoints);
+            for (int i = 0; i < rows && _padding > 0; i++) new Span<byte>(to + (i * _stride) + K, _padding).Clear();
+            return;
         }
-        else
+        byte* codes = Codes(memory, slots) + (_stride * slots);
+        for (int i = 0; i < rows; i++)
         {
-            byte* codes = rows + (Stride * slots);
-            (scales[slot], zeroPoints[slot]) = RowQuantizer.Row((float*)x, K, codes);
-            ActivationRows.Copy(kernel, codes, K, 1, K, row, Stride);
+            RowQuantizer.Rows((float*)(x + (i * stride)), K, 1, K, codes, K, scales + i, zeroPoints + i);
+            ActivationRows.Copy(_kernel, codes, K, 1, K, to + (i * _stride), _stride);
         }
     }
 
-    public override void Run(int rows, byte* memory, int slots, float* y)
+    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd)
     {
-        product.RunCopied(memory + (2 * AlignedBuffer.Align(4L * slots)), rows, (float*)memory, (int*)(memory + AlignedBuffer.Align(4L * slots)), 4, y);
+        product.RunCopied(Codes(memory, slots), rows, (float*)memory, (int*)(memory + AlignedBuffer.Align(4L * slots)), 4, y, fromEnd);
         GC.KeepAlive(product);
     }
+
+    private static byte* Codes(byte* memory, int slots) => memory + (2 * AlignedBuffer.Align(4L * slots));
 }
 
 /// <summary>Rows of codes that share one scale and zero point, times s8 weights (<see cref="FloatProduct"/>).</summary>
@@ -100,20 +117,23 @@ internal sealed unsafe class CodeRows(FloatProduct product, float scale, int zer
 
     public override long SlotBytes(int slots) => Stride * slots;
 
-    public override void Put(byte* x, int slot, byte* memory, int slots)
+    public override void Put(byte* x, long stride, int rows, int slot, byte* memory, int slots)
     {
         var kernel = product.Weights.Kernel;
         byte* row = memory + (Stride * slot);
-        if (signed) ActivationRows.CopySignedRun(kernel.Form, x, K, row);
-        else ActivationRows.CopyRun(kernel.Form, x, K, row);
-        for (int i = K * kernel.ActivationBytes; i % (kernel.GroupSize * kernel.ActivationBytes) != 0; i++) row[i] = 0;
+        for (int i = 0; i < rows; i++, x += stride, row += Stride)
+        {
+            if (signed) ActivationRows.CopySignedRun(kernel.Form, x, K, row);
+            else ActivationRows.CopyRun(kernel.Form, x, K, row);
+            for (int j = K * kernel.ActivationBytes; j % (kernel.GroupSize * kernel.ActivationBytes) != 0; j++) row[j] = 0;
+        }
     }
 
-    public override void Run(int rows, byte* memory, int slots, float* y)
+    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd)
     {
         float oneScale = scale;
         int oneZero = zeroPoint;
-        product.RunCopied(memory, rows, &oneScale, &oneZero, 0, y);
+        product.RunCopied(memory, rows, &oneScale, &oneZero, 0, y, fromEnd);
         GC.KeepAlive(product);
     }
 }

@@ -33,7 +33,8 @@ internal abstract unsafe class RecurrentCell
     /// <param name="state">h [rows, Width], replaced.</param>
     /// <param name="cell">c [rows, Width], replaced; null where the cell has none.</param>
     /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
-    public abstract void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch);
+    /// <param name="fromEnd">Which end of the weights to begin at; steps should alternate (<see cref="RowProduct.Run"/>).</param>
+    public abstract void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd);
 
     /// <summary>One cell for each direction.</summary>
     /// <param name="form">The node.</param>
@@ -91,22 +92,28 @@ internal abstract unsafe class RecurrentCell
     {
         public override long ScratchBytes(int rows) => AlignedBuffer.Align(recurrent.SlotBytes(rows)) + AlignedBuffer.Align(4L * rows * recurrent.N);
 
-        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch)
+        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd)
         {
             float* sums = (float*)(scratch + AlignedBuffer.Align(recurrent.SlotBytes(capacity)));
-            for (int i = 0; i < rows; i++) recurrent.Put((byte*)(state + ((long)i * Width)), i, scratch, capacity);
-            recurrent.Run(rows, scratch, capacity, sums);
+            recurrent.Put((byte*)state, sizeof(float) * (long)Width, rows, 0, scratch, capacity);
+            recurrent.Run(rows, scratch, capacity, sums, fromEnd);
             fixed (float* p = peepholes)
             {
-                var a = new GateArguments { Width = Width, Input = input, Recurrent = sums, Peepholes = p, Cell = cell, State = state, Clip = Clip, Coupled = coupled };
-                for (int i = 0; i < rows; i++)
+                var a = new GateArguments
                 {
-                    gates.Run(&a);
-                    a.Input += recurrent.N;
-                    a.Recurrent += recurrent.N;
-                    a.State += Width;
-                    if (cell != null) a.Cell += Width;
-                }
+                    Width = Width,
+                    Rows = rows,
+                    InputStep = recurrent.N,
+                    RecurrentStep = recurrent.N,
+                    Input = input,
+                    Recurrent = sums,
+                    Peepholes = p,
+                    Cell = cell,
+                    State = state,
+                    Clip = Clip,
+                    Coupled = coupled,
+                };
+                gates.Run(&a);
             }
         }
     }
@@ -116,33 +123,31 @@ internal abstract unsafe class RecurrentCell
     {
         public override long ScratchBytes(int rows) => AlignedBuffer.Align(Math.Max(first.SlotBytes(rows), last.SlotBytes(rows))) + AlignedBuffer.Align(4L * rows * first.N) + AlignedBuffer.Align(4L * rows * Width);
 
-        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch)
+        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd)
         {
             float* sums = (float*)(scratch + AlignedBuffer.Align(Math.Max(first.SlotBytes(capacity), last.SlotBytes(capacity))));
             float* reset = (float*)((byte*)sums + AlignedBuffer.Align(4L * capacity * first.N));
-            for (int i = 0; i < rows; i++) first.Put((byte*)(state + ((long)i * Width)), i, scratch, capacity);
-            first.Run(rows, scratch, capacity, sums);
-            for (int i = 0; i < rows; i++)
-            {
-                var a = Row(i, input, sums + ((long)i * first.N), state, reset);
-                gates.Run(&a);
-            }
-            for (int i = 0; i < rows; i++) last.Put((byte*)(reset + ((long)i * Width)), i, scratch, capacity);
-            last.Run(rows, scratch, capacity, sums);
-            for (int i = 0; i < rows; i++)
-            {
-                var a = Row(i, input, sums + ((long)i * last.N), state, reset);
-                gates.Finish(&a);
-            }
+            long rowBytes = sizeof(float) * (long)Width;
+            first.Put((byte*)state, rowBytes, rows, 0, scratch, capacity);
+            first.Run(rows, scratch, capacity, sums, fromEnd);
+            var a = Arguments(rows, input, sums, first.N, state, reset);
+            gates.Run(&a);
+            last.Put((byte*)reset, rowBytes, rows, 0, scratch, capacity);
+            last.Run(rows, scratch, capacity, sums, fromEnd);
+            a = Arguments(rows, input, sums, last.N, state, reset);
+            gates.Finish(&a);
         }
 
-        private GateArguments Row(int i, float* input, float* sums, float* state, float* reset) => new()
+        private GateArguments Arguments(int rows, float* input, float* sums, int sumsStep, float* state, float* reset) => new()
         {
             Width = Width,
-            Input = input + ((long)i * Input.N),
+            Rows = rows,
+            InputStep = Input.N,
+            RecurrentStep = sumsStep,
+            Input = input,
             Recurrent = sums,
-            State = state + ((long)i * Width),
-            Reset = reset + ((long)i * Width),
+            State = state,
+            Reset = reset,
             Clip = Clip,
         };
     }

@@ -67,16 +67,17 @@ internal unsafe struct RecurrentRun
             for (int step = start; step < end; step++)
             {
                 ahead = ActiveAt(step, keys, ahead);
-                for (int i = 0; i < ahead; i++) cell.Input.Put(Row(X, Time(keys[i], step, isReverse), RowOf(keys[i])), slot++, inputs, slots);
+                PutInputs(cell.Input, keys, step, isReverse, ahead, slot, inputs, slots);
+                slot += ahead;
             }
             if (slot == 0) break;
-            cell.Input.Run(slot, inputs, slots, sums);
+            cell.Input.Run(slot, inputs, slots, sums, fromEnd: false);
             float* at = sums;
             for (int step = start; step < end; step++)
             {
                 active = ActiveAt(step, keys, active);
                 if (active == 0) break;
-                cell.Advance(active, rows, at, state, cells, memory);
+                cell.Advance(active, rows, at, state, cells, memory, fromEnd: (step & 1) != 0);
                 at += (long)active * cell.Input.N;
                 for (int i = 0; i < active && Y != null; i++) Copy(state + ((long)i * cell.Width), YRow(Time(keys[i], step, isReverse), RowOf(keys[i]), direction, hidden), hidden);
             }
@@ -87,6 +88,16 @@ internal unsafe struct RecurrentRun
             if (LastState != null) Copy(state + ((long)i * cell.Width), LastState + to, hidden);
             if (LastCell != null) Copy(cells + ((long)i * cell.Width), LastCell + to, hidden);
         }
+    }
+
+    /// <summary>The inputs of a step, in the order of the keys: where no row is shorter than another, that is the order of the batch.</summary>
+    private readonly void PutInputs(RowProduct product, long* keys, int step, bool isReverse, int rows, int slot, byte* inputs, int slots)
+    {
+        if (rows == 0) return;
+        int time = Time(keys[0], step, isReverse), first = RowOf(keys[0]);
+        if (Lengths == null) product.Put(Row(X, time, first), (Layout.X(time, 1) - Layout.X(time, 0)) * XRowBytes, rows, slot, inputs, slots);
+        else
+            for (int i = 0; i < rows; i++) product.Put(Row(X, Time(keys[i], step, isReverse), RowOf(keys[i])), 0, 1, slot + i, inputs, slots);
     }
 
     private static int BlockSteps(RecurrentCell cell, int steps, int rows) => (int)Math.Clamp(BlockBytes / (4L * Math.Max(1, rows) * cell.Input.N), 1, Math.Max(1, steps));

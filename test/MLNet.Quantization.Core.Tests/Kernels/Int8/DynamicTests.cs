@@ -5,7 +5,7 @@ using MLNet.Quantization.Numerics;
 namespace MLNet.Quantization.Tests.Kernels;
 
 [TestClass]
-public sealed class DynamicTests
+public sealed unsafe class DynamicTests
 {
     [TestMethod]
     public void RowsAreQuantizedByTheFormulasOfDynamicQuantizeLinear()
@@ -97,22 +97,52 @@ public sealed class DynamicTests
     }
 
     [TestMethod]
-    public void RowsWithoutAFiniteScale()
+    [DataRow(10)]
+    [DataRow(16)]
+    [DataRow(40)]
+    [DataRow(100)]
+    public void RowsWithoutAFiniteScale(int k)
     {
-        foreach (int at in new[] { 0, 5, 8, 9 })
+        foreach (int at in new[] { 0, 5, 8, 9, k / 2, k - 2, k - 1 })
             foreach (float bad in new[] { float.NaN, -float.NaN, float.PositiveInfinity, float.NegativeInfinity })
             {
-                var x = new float[3 * 10];
-                x[10 + at] = bad;
-                x[20 + at] = 255;
+                var x = new float[3 * k];
+                x[k + at] = bad;
+                x[(2 * k) + at] = 255;
                 var scales = new float[3];
                 var zeroPoints = new int[3];
-                var q = new byte[30];
-                RowQuantizer.Quantize(x, 3, 10, q, scales, zeroPoints, 1);
+                var q = new byte[3 * k];
+                RowQuantizer.Quantize(x, 3, k, q, scales, zeroPoints, 1);
                 CollectionAssert.AreEqual(new[] { 1f, float.NaN, 1f }, scales);
                 CollectionAssert.AreEqual(new[] { 0, 0, 0 }, zeroPoints);
-                Assert.AreEqual(255, q[20 + at]);
+                Assert.AreEqual(255, q[(2 * k) + at]);
+                Assert.IsTrue(q.AsSpan(0, k).IndexOfAnyExcept((byte)0) < 0, "a row of zeros");
             }
+    }
+
+    [TestMethod]
+    public void RowsThatLieApartAreQuantizedAsIfAlone()
+    {
+        const int m = 5;
+        var random = new Random(2);
+        foreach (int k in new[] { 3, 16, 33, 80 })
+        {
+            int stride = k + 13, codeStride = k + 7;
+            float[] x = [.. Enumerable.Range(0, m * stride).Select(_ => (random.NextSingle() - 0.4f) * 3)], scales = new float[m], scale = new float[1];
+            byte[] q = [.. Enumerable.Repeat((byte)99, m * codeStride)], alone = new byte[k];
+            int[] zeroPoints = new int[m], zeroPoint = new int[1];
+            fixed (float* px = x, ps = scales)
+            fixed (byte* pq = q)
+            fixed (int* pz = zeroPoints) RowQuantizer.Rows(px, stride, m, k, pq, codeStride, ps, pz);
+            for (int i = 0; i < m; i++)
+            {
+                RowQuantizer.Quantize(x.AsSpan(i * stride, k), 1, k, alone, scale, zeroPoint, 1);
+                Assert.AreEqual(scale[0], scales[i]);
+                Assert.AreEqual(zeroPoint[0], zeroPoints[i]);
+                CollectionAssert.AreEqual(alone, q[(i * codeStride)..((i * codeStride) + k)]);
+                Assert.IsTrue(q.AsSpan((i * codeStride) + k, codeStride - k).IndexOfAnyExcept((byte)99) < 0, "what lies between rows stays");
+            }
+        }
     }
 
     [TestMethod]
