@@ -23,8 +23,6 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
     /// <summary>An epoch whose loss is so many times that of a network which always answers 0 has learned nothing but to be wrong.</summary>
     private const double Diverged = 1000;
 
-    private Values<float> _zeros = new(0);
-
     /// <summary>The epoch at hand, counted from 0. May be read from any thread.</summary>
     public int Epoch { get; private set; }
 
@@ -77,19 +75,31 @@ internal sealed class Trainer(Network network, Loss loss, ITrainingData data, IT
             if (!Clip()) throw Lost(tape, epoch);
             _optimizer.Step(network.Parameters, rate);
             sum += batchLoss * batch.Rows;
-            silent += loss.Evaluate(ZerosLike(tape.Output), batch.Labels, null, rows) * batch.Rows;
+            if (rows == 0) silent = SilentLoss(batch, rows);
             RowsDone = rows += batch.Rows;
         }
         if (rows == 0) throw new TrainingException("The training set is empty.");
-        return silent > 0 && sum > Diverged * silent ? throw RanAway(sum / rows, silent / rows, epoch) : (sum / rows, rows, rate);
+        // The first batch tells whether all need to be looked at.
+        if (sum > rows * Diverged * silent) ThrowIfAway(sum / rows, epoch);
+        return (sum / rows, rows, rate);
     }
 
-    private Values<float> ZerosLike(Values<float> output) => _zeros.Dims.AsSpan().SequenceEqual(output.Dims) ? _zeros : _zeros = new(output.Dims);
+    /// <summary>The loss of a network that always answers 0.</summary>
+    private double SilentLoss(TrainingBatch batch, long firstRow) => loss.Evaluate(new(network.TapeOf(batch.InputDims).Output.Dims), batch.Labels, null, firstRow);
 
-    private TrainingException RanAway(double mean, double silent, int epoch)
+    private void ThrowIfAway(double mean, int epoch)
     {
+        double silent = 0;
+        long rows = 0;
+        foreach (var batch in data.Read(epoch))
+        {
+            silent += SilentLoss(batch, rows) * batch.Rows;
+            rows += batch.Rows;
+        }
+        silent /= Math.Max(1, rows);
+        if (!(silent > 0) || mean <= Diverged * silent) return;
         _lastGood.Restore(network.Parameters);
-        return new(
+        throw new TrainingException(
             FormattableString.Invariant($"Training ran away in epoch {epoch}: its loss is {mean:G4}, where a network that always answers 0 has {silent:G4}. The parameters are those of the last good epoch. A smaller learning rate (here {options.LearningRate}) or GradientClipping may help."),
             epoch: epoch, step: _optimizer.Steps);
     }
