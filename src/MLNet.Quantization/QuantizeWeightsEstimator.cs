@@ -28,6 +28,13 @@ public sealed class QuantizeWeightsEstimator : IEstimator<QuantizedModelTransfor
         /// <summary>One scale for each output channel, or one for a layer's weights.</summary>
         public WeightGranularity Granularity { get; set; } = WeightGranularity.PerChannel;
 
+        /// <summary>
+        /// Compute products of two activations (MatMul, as attention has them) in INT8 too. Static, both factors have the scales of their
+        /// calibrated ranges; dynamic, the left one has a scale for each row, the right one for each column. A column that runs over the tokens of
+        /// a sequence then has a scale that depends on all of them, padding among them.
+        /// </summary>
+        public bool ActivationProducts { get; set; }
+
         /// <summary>Names of nodes that stay float.</summary>
         public IReadOnlyCollection<string> ExcludedNodes { get; set; } = [];
 
@@ -61,7 +68,7 @@ public sealed class QuantizeWeightsEstimator : IEstimator<QuantizedModelTransfor
             if (input.Schema.GetColumnOrNull(tensor.ColumnName) is null)
                 throw new ArgumentException($"Column '{tensor.ColumnName}', which input '{tensor.Name}' of the model reads, is missing. The data has: {string.Join(", ", input.Schema.Select(c => c.Name).Distinct())}.");
         using var channel = _host.Start("Quantization");
-        var weights = new WeightOptions { Granularity = _options.Granularity, ExcludedNodes = _options.ExcludedNodes };
+        var weights = new WeightOptions { Granularity = _options.Granularity, ActivationProducts = _options.ActivationProducts, ExcludedNodes = _options.ExcludedNodes };
         var quantized = IsStatic
             ? QuantizationRecipe.QuantizeStatic(_model.Prepared, CalibrationAnnotation.Read(input.Schema, FirstColumn), weights)
             : QuantizationRecipe.QuantizeDynamic(_model.Prepared, weights);

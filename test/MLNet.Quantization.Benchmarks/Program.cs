@@ -19,7 +19,7 @@ switch (args.FirstOrDefault())
             """
             dotnet run -c Release --project test/MLNet.Quantization.Benchmarks -- COMMAND
               gemm [--threads N] [--quick] [--json FILE] [--shape M,N,K]   the INT8 product beside ONNX Runtime's
-              models [--model A,B] [--threads 1,2] [--batch 1,16] [--quick] [--json FILE] [--profile] [--folder PATH]
+              models [--model A,B] [--threads 1,2] [--batch 1,16] [--quick] [--json FILE] [--profile] [--products] [--folder PATH]
                                                                            whole models beside ONNX Runtime, or step by step
               peak                                                         what the processor can do: multiplications and memory
               training [--threads 1,2] [--quick] [--json FILE]             an epoch in float and with rounding beside its products

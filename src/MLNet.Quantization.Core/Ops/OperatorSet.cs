@@ -168,6 +168,7 @@ internal static class OperatorSet
         new Quantized.QuantizedPool(),
         new Quantized.QuantizedResize(),
         new Quantized.QuantizedLinear(),
+        new Quantized.QuantizedMatMul(),
         new Quantized.QuantizedRecurrent("GRU"),
         new Quantized.QuantizedRecurrent("LSTM"),
         new Quantized.QuantizedRecurrent("RNN"),

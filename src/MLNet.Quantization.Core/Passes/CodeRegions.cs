@@ -31,14 +31,17 @@ internal sealed class CodeRegions
 
     /// <param name="graph">Prepared, float.</param>
     /// <param name="layers">The layers that are quantized.</param>
-    public CodeRegions(ModelGraph graph, IReadOnlyCollection<WeightLayer> layers)
+    /// <param name="products">The products of two activations that are; null: none.</param>
+    public CodeRegions(ModelGraph graph, IReadOnlyCollection<WeightLayer> layers, IReadOnlyCollection<ActivationProduct>? products = null)
     {
+        products ??= [];
         _index = new(graph);
         _facts = new(() => GraphInference.Infer(graph));
-        _layers.UnionWith(layers.Select(l => l.Node));
+        _layers.UnionWith(layers.Select(l => l.Node).Concat(products.Select(p => p.Node)));
+        string[] read = [.. layers.Select(l => l.Activation), .. products.SelectMany(p => p.Factors)];
         foreach (var node in graph.Nodes)
             if (_layers.Contains(node) || IsCodable(node) && DataOf(node).All(_following.Contains)) _following.UnionWith(node.Outputs.Where(o => o.Length > 0));
-        _leading.UnionWith(layers.Select(l => l.Activation));
+        _leading.UnionWith(read);
         // The mean or maximum of whole images leaves so little that reading codes pays even where no layer follows.
         _coded.UnionWith(graph.Nodes.Where(n => n.Domain.Length == 0 && Sinks.Contains(n.OpType) && DataOf(n).All(_following.Contains)));
         _leading.UnionWith(_coded.SelectMany(DataOf));
@@ -46,7 +49,7 @@ internal sealed class CodeRegions
             if (!_layers.Contains(node) && IsCodable(node) && _leading.Contains(node.Outputs[0])) _leading.UnionWith(DataOf(node));
         _coded.UnionWith(graph.Nodes.Where(n => IsComputed(n) && DataOf(n).All(_following.Contains) && _leading.Contains(n.Outputs[0])));
 
-        Values.UnionWith(layers.Select(l => l.Activation));
+        Values.UnionWith(read);
         foreach (var node in graph.Nodes.Where(_coded.Contains)) Values.UnionWith(DataOf(node).Where(v => IsQuantizedFor(node, v)));
         foreach (string value in Values) _groups[value] = value;
         foreach (var node in graph.Nodes.Reverse())

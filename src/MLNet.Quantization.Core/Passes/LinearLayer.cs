@@ -30,7 +30,8 @@ internal sealed record LinearLayer(Node Node, string Activation, string WeightsN
         reason = "";
         bool gemm = node.OpType == "Gemm", turned = node.OpType == "ConvTranspose", conv = turned || node.OpType == "Conv";
         string activation = node.Inputs[0], weights = node.Inputs[1];
-        if (!graph.Initializers.TryGetValue(weights, out var w)) reason = $"'{weights}' is computed, only a product with constant weights is quantized";
+        if (ActivationProduct.Match(node, graph) is not null) reason = "a product of two activations, which stays float unless ActivationProducts is set";
+        if (!graph.Initializers.TryGetValue(weights, out var w)) reason = reason.Length > 0 ? reason : $"'{weights}' is computed, only a product with constant weights is quantized";
         else if (w.Type != ElementType.Float) reason = $"the weights are {w.Type}, expected Float";
         else if (w.Rank != 2 && !conv) reason = $"the weights have shape {w.Shape}, expected a matrix";
         else if (w.Count == 0) reason = "the weights are empty";

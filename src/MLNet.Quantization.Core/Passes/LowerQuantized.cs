@@ -6,7 +6,7 @@ namespace MLNet.Quantization.Passes;
 
 /// <summary>
 /// Turns what stands between DequantizeLinear and QuantizeLinear into the engine's INT8 operators, whatever tool placed them: linear
-/// layers with bias and bounds, embeddings, data movement on codes, element-wise functions as tables. Where a pattern does not match, the float
+/// layers with bias and bounds, products of two activations, embeddings, data movement on codes, element-wise functions as tables. Where a pattern does not match, the float
 /// operator stays between its quantizers, with its weights dequantized once.
 /// </summary>
 internal static class LowerQuantized
@@ -35,8 +35,19 @@ internal static class LowerQuantized
         var patch = new GraphPatch(graph);
         var index = new GraphIndex(graph);
         var absorbed = new HashSet<Node>(ReferenceEqualityComparer.Instance);
+        var marked = ActivationProduct.Marked(graph);
         foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
         {
+            if (QuantizedProductPattern.Match(index, node) is { } product)
+            {
+                patch.Replace(node, Product(index, node, product, absorbed));
+                continue;
+            }
+            if (marked.Contains(node.Outputs[0]) && ActivationProduct.Match(node, graph) is not null)
+            {
+                patch.Replace(node, node with { OpType = nameof(QuantizedMatMul), Domain = OperatorSet.EngineDomain, Attributes = AttributeMap.Empty.With(PairForm.KindAttribute, (long)PairKind.Dynamic) });
+                continue;
+            }
             if (QuantizedLinearPattern.Match(index, node, isDynamic, out _) is not { } layer) continue;
             if (!ReferenceEquals(layer.Last, node)) patch.Remove(layer.Last);
             var lowered = layer.Input is null ? Dynamic(index, patch, layer) : Static(index, patch, layer, absorbed);
@@ -76,6 +87,13 @@ internal static class LowerQuantized
         }
         var bias = layer.BiasCodes.Length == 0 ? null : Tensor.Create(layer.BiasCodes, layer.BiasCodes.Length);
         return Engine(index, patch, layer, type, source, bias, end.Nodes[^1].Outputs[0], attributes);
+    }
+
+    private static Node Product(GraphIndex index, Node node, QuantizedProductPattern product, HashSet<Node> absorbed)
+    {
+        // The float value where the product quantizes it itself.
+        string a = FusedInput(index, absorbed, product.Left, product.A) ?? product.Left.Inputs[0], b = FusedInput(index, absorbed, product.Right, product.B) ?? product.Right.Inputs[0];
+        return new(node.Name, nameof(QuantizedMatMul), [a, b], node.Outputs) { Domain = OperatorSet.EngineDomain, Attributes = PairForm.Static(AttributeMap.Empty, product.A.Affine, product.B.Affine) };
     }
 
     private static Tensor? RealBias(QuantizedLinearPattern layer) => layer.Bias is { } bias ? Tensor.Create(bias, bias.Length) : null;

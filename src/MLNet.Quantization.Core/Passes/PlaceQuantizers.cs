@@ -20,14 +20,22 @@ internal static class PlaceQuantizers
     /// <param name="granularity">Of weight scales.</param>
     /// <param name="excluded">Display names of nodes that stay float.</param>
     /// <param name="report">One line a candidate, in graph order.</param>
+    /// <param name="activationProducts">Quantize both factors of products of two activations too.</param>
     public static ModelGraph Apply(
-        ModelGraph graph, ScaleSource scales, WeightGranularity granularity, IReadOnlyCollection<string> excluded, List<QuantizedLayer> report)
+        ModelGraph graph, ScaleSource scales, WeightGranularity granularity, IReadOnlyCollection<string> excluded, List<QuantizedLayer> report, bool activationProducts = false)
     {
         var layers = new List<WeightLayer>();
+        var products = new Dictionary<Node, ActivationProduct>(ReferenceEqualityComparer.Instance);
         var reasons = new Dictionary<Node, string>(ReferenceEqualityComparer.Instance);
         foreach (var node in graph.Nodes.Where(WeightLayer.IsCandidate))
         {
             string reason = "excluded";
+            if (activationProducts && !excluded.Contains(node.DisplayName) && ActivationProduct.Match(node, graph) is { } product)
+            {
+                if (product.Factors.FirstOrDefault(f => !scales.Knows(f)) is { } unknown) reasons.Add(node, $"its factor '{unknown}' was not calibrated");
+                else products.Add(node, product);
+                continue;
+            }
             var layer = excluded.Contains(node.DisplayName) ? null : WeightLayer.Match(node, graph, out reason);
             if (layer is not null && !scales.Knows(layer.Activation)) reason = $"its input '{layer.Activation}' was not calibrated";
             else if (layer is not null) layers.Add(layer);
@@ -35,7 +43,7 @@ internal static class PlaceQuantizers
         }
 
         var patch = new GraphPatch(graph);
-        var regions = new CodeRegions(graph, layers);
+        var regions = new CodeRegions(graph, layers, products.Values);
         var embeddings = new PlaceEmbeddings(graph, patch, scales);
         var placed = new Dictionary<string, string>(StringComparer.Ordinal);
         var byNode = new Dictionary<Node, WeightLayer>(ReferenceEqualityComparer.Instance);
@@ -43,12 +51,14 @@ internal static class PlaceQuantizers
         foreach (var node in graph.Nodes)
         {
             if (byNode.TryGetValue(node, out var layer)) report.Add(Quantize(graph, patch, layer, scales, scales.Activation(layer.Activation, regions), granularity, placed, embeddings));
+            else if (products.ContainsKey(node)) report.Add(Product(patch, node, regions, scales, placed));
             else if (EmbeddingLayer.Match(node, graph) is { } embedding) report.Add(excluded.Contains(node.DisplayName) ? PlaceEmbeddings.Left(graph, embedding, "excluded") : embeddings.Quantize(embedding));
             else if (reasons.TryGetValue(node, out string? reason)) report.Add(Left(graph, node, reason));
             else if (!scales.IsDynamic && regions.IsCoded(node)) Code(patch, node, regions, scales, placed);
         }
         var quantized = patch.Apply();
         if (!scales.IsDynamic) return quantized;
+        quantized = ActivationProduct.Mark(quantized, products.Values);
         return quantized with { Metadata = quantized.Metadata with { Properties = quantized.Metadata.Properties.SetItem(ActivationsProperty, Dynamic) } };
     }
 
@@ -58,6 +68,24 @@ internal static class PlaceQuantizers
         var data = regions.DataOf(node).Where(v => regions.IsQuantizedFor(node, v)).ToHashSet(StringComparer.Ordinal);
         if (data.Count == 0) return;
         patch.Replace(node, node with { Inputs = [.. node.Inputs.Select(i => data.Contains(i) && scales.Activation(i, regions) is { } c ? Quantizers.Activation(patch, i, c, placed) : i)] });
+    }
+
+    /// <summary>Puts quantizers before both factors; in the dynamic form there is nothing to put.</summary>
+    private static QuantizedLayer Product(GraphPatch patch, Node node, CodeRegions regions, ScaleSource scales, Dictionary<string, string> placed)
+    {
+        var choices = node.Inputs.Select(i => scales.Activation(i, regions)).ToArray();
+        if (!scales.IsDynamic) patch.Replace(node, node with { Inputs = [.. node.Inputs.Zip(choices, (i, c) => Quantizers.Activation(patch, i, c!, placed))] });
+        var (min, max) = choices[0]?.Range ?? default;
+        return new(node.DisplayName, node.OpType)
+        {
+            IsInt8 = true,
+            Reason = choices.Any(c => c is { Floored: true }) ? $"{ActivationProduct.Note}; input scale floored at 2^-60" : ActivationProduct.Note,
+            InputMin = choices[0] is null ? null : min,
+            InputMax = choices[0] is null ? null : max,
+            InputScale = choices[0]?.Parameters.Scale,
+            InputZeroPoint = choices[0]?.Parameters.ZeroPoint,
+            ClippedShare = choices[0]?.ClippedShare,
+        };
     }
 
     private static QuantizedLayer Left(ModelGraph graph, Node node, string reason)
@@ -123,8 +151,8 @@ internal static class PlaceQuantizers
             Reason = string.Join("; ", notes),
             WeightBytesBefore = parts.Sum(c => 4L * c.Codes.Length) + biasBytes,
             WeightBytesAfter = parts.Sum(c => c.Codes.Length + 4L * c.Scales.Length) + biasBytes,
-            InputMin = p is { } a ? a.Scale * (choice!.Grid.Min - a.ZeroPoint) : null,
-            InputMax = p is { } b ? b.Scale * (choice!.Grid.Max - b.ZeroPoint) : null,
+            InputMin = choice?.Range.Min,
+            InputMax = choice?.Range.Max,
             InputScale = p?.Scale,
             InputZeroPoint = p?.ZeroPoint,
             ClippedShare = choice?.ClippedShare,

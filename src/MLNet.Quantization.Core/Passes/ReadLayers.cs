@@ -14,10 +14,12 @@ internal static class ReadLayers
         graph = LowerQuantized.Normalize(graph);
         bool isDynamic = LowerQuantized.IsDynamic(graph);
         var index = new GraphIndex(graph);
+        var marked = ActivationProduct.Marked(graph);
         var layers = new List<QuantizedLayer>();
         foreach (var node in graph.Nodes)
         {
-            if (WeightLayer.IsCandidate(node)) layers.Add(Describe(index, node, isDynamic));
+            if (ActivationProduct.Match(node, graph) is not null && !node.Inputs.Any(i => IsDequantizedConstant(index, i))) layers.Add(Product(index, node, marked));
+            else if (WeightLayer.IsCandidate(node)) layers.Add(Describe(index, node, isDynamic));
             else if (EmbeddingLayer.MatchQuantized(index, node) is not null) layers.Add(Embedding(index, node, layers));
             else if (EmbeddingLayer.Match(node, graph) is { } embedding) layers.Add(PlaceEmbeddings.Left(graph, embedding, "its table is not quantized"));
             else if (node.Domain.Length == 0 && Integer.Contains(node.OpType))
@@ -27,6 +29,23 @@ internal static class ReadLayers
             }
         }
         return layers;
+    }
+
+    private static bool IsDequantizedConstant(GraphIndex index, string value) => index.ProducerOf(value, "DequantizeLinear") is { } node && index.Constant(node.Inputs[0]) is not null;
+
+    private static QuantizedLayer Product(GraphIndex index, Node node, IReadOnlySet<string> marked)
+    {
+        var pattern = QuantizedProductPattern.Match(index, node);
+        bool isInt8 = pattern is not null || marked.Contains(node.Outputs[0]);
+        return new(node.DisplayName, node.OpType)
+        {
+            IsInt8 = isInt8,
+            Reason = isInt8 ? ActivationProduct.Note : "a product of two activations whose factors are not quantized",
+            InputMin = pattern?.A.Range.Min,
+            InputMax = pattern?.A.Range.Max,
+            InputScale = pattern?.A.Affine.Scale,
+            InputZeroPoint = pattern?.A.Affine.ZeroPoint,
+        };
     }
 
     /// <summary>A table counts where it is read first.</summary>

@@ -6,7 +6,11 @@ namespace MLNet.Quantization.Passes;
 internal sealed record ActivationRange(float Min, float Max, double? ClippedShare);
 
 /// <summary>Scale and zero point of the codes of one activation, and which codes there are: within 0 to 255.</summary>
-internal sealed record ActivationChoice(AffineParameters Parameters, CodeGrid Grid, double? ClippedShare, bool Floored);
+internal sealed record ActivationChoice(AffineParameters Parameters, CodeGrid Grid, double? ClippedShare, bool Floored)
+{
+    /// <summary>The real numbers that the codes stand for.</summary>
+    public (float Min, float Max) Range => (Quantizer.Value(Grid.Min, Parameters), Quantizer.Value(Grid.Max, Parameters));
+}
 
 /// <summary>Decides what codes mean while quantizers are placed: scales and grids of activations and weights.</summary>
 internal abstract class ScaleSource

@@ -3,7 +3,7 @@ using MLNet.Quantization.Graph;
 namespace MLNet.Quantization.Passes;
 
 /// <summary>
-/// Layers between quantizers as QLinearConv, QLinearMatMul, or ONNX Runtime's QGemm and MatMulIntegerToFloat, which alone have a bias or a
+/// Layers and products of two activations between quantizers as QLinearConv, QLinearMatMul, or ONNX Runtime's QGemm and MatMulIntegerToFloat, which alone have a bias or a
 /// float result. The bias is int32 at Sa · Sw.
 /// </summary>
 internal static class WriteLayers
@@ -15,6 +15,11 @@ internal static class WriteLayers
         var constants = new CodeConstants(patch);
         foreach (var node in graph.Nodes.Where(LinearLayer.IsCandidate))
         {
+            if (QuantizedProductPattern.Match(index, node) is { } product)
+            {
+                Product(patch, constants, node, product, Epilogue.Match(index, node));
+                continue;
+            }
             // There is no such operator for transposed convolutions.
             if (QuantizedLinearPattern.Match(index, node, isDynamic: false, out _) is not { IsTransposedConvolution: false } layer) continue;
             // The operators make codes of the type that they read.
@@ -24,6 +29,20 @@ internal static class WriteLayers
             else Put(patch, layer, end, BiasedLayer(patch, constants, layer, end));
         }
         return patch.Apply();
+    }
+
+    /// <summary>A product of two activations; codes come out where they have the left factor's type.</summary>
+    private static void Product(GraphPatch patch, CodeConstants constants, Node node, QuantizedProductPattern product, Epilogue? end)
+    {
+        string a = product.Left.Inputs[0], b = product.Right.Inputs[0], stem = node.DisplayName;
+        string aScale = constants.Scale(product.A), aZero = constants.Zero(product.A), bScale = constants.Scale(product.B), bZero = constants.Zero(product.B);
+        if (end is null || end.Output.Type != product.A.Type)
+        {
+            patch.Replace(node, new Node(stem, "MatMulIntegerToFloat", [a, b, aScale, bScale, aZero, bZero], node.Outputs) { Domain = WriteQOperator.RuntimeDomain });
+            return;
+        }
+        patch.Replace(node, new Node(stem, "QLinearMatMul", [a, aScale, aZero, b, bScale, bZero, constants.Scale(end.Output), constants.Zero(end.Output)], [WriteQOperator.Bounded(patch, constants, end)]));
+        foreach (var absorbed in end.Nodes) patch.Remove(absorbed);
     }
 
     private static void MatMul(GraphPatch patch, CodeConstants constants, QuantizedLinearPattern layer, Epilogue? end)

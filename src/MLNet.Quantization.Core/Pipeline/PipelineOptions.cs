@@ -49,6 +49,9 @@ internal sealed record WeightOptions
     /// <summary>Bits of a calibrated activation that a layer makes: 2 to 8. The model's inputs have 8.</summary>
     public int ActivationBits { get; init; } = 8;
 
+    /// <summary>Compute products of two activations in INT8 too.</summary>
+    public bool ActivationProducts { get; init; }
+
     /// <summary>Nodes that stay float, by <see cref="Graph.Node.DisplayName"/>.</summary>
     public IReadOnlyCollection<string> ExcludedNodes { get; init; } = [];
 }

@@ -11,7 +11,10 @@ internal sealed class PreparedModel
     {
         Graph = graph;
         Hash = GraphHash.Of(graph);
-        var values = new CodeRegions(graph, [.. WeightLayer.AllOf(graph)]).Values;
+        WeightLayer[] layers = [.. WeightLayer.AllOf(graph)];
+        var values = new CodeRegions(graph, layers).Values;
+        // Whether products of activations are quantized is decided when weights are.
+        values.UnionWith(new CodeRegions(graph, layers, [.. ActivationProduct.AllOf(graph)]).Values);
         ActivationsToCalibrate = [.. graph.AllValueNames().Where(values.Contains)];
     }
 
@@ -20,7 +23,7 @@ internal sealed class PreparedModel
     /// <summary>What ties a calibration to this model.</summary>
     public string Hash { get; }
 
-    /// <summary>Inputs of the layers that can be quantized and of what lies between them, each once, in graph order.</summary>
+    /// <summary>Inputs of the layers that can be quantized, of products of two activations, and of what lies between them, each once, in graph order.</summary>
     public IReadOnlyList<string> ActivationsToCalibrate { get; }
 
     /// <exception cref="QuantizationException">The model is malformed or holds an operator that the engine does not run.</exception>

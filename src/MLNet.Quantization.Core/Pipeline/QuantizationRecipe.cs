@@ -32,6 +32,6 @@ internal static class QuantizationRecipe
                     $"ExcludedNodes names '{name}', which the prepared model does not have (a bias is added by the layer before it). Layers that can stay float: " +
                     string.Join(", ", model.Graph.Nodes.Where(n => WeightLayer.IsCandidate(n) || EmbeddingLayer.Match(n, model.Graph) is not null).Select(n => $"'{n.DisplayName}'")) + ".", nameof(options));
         var layers = new List<QuantizedLayer>();
-        return new(PlaceQuantizers.Apply(model.Graph, new RangeScales(ranges, scheme, options.WeightBits, options.ActivationBits), options.Granularity, options.ExcludedNodes, layers), new(layers));
+        return new(PlaceQuantizers.Apply(model.Graph, new RangeScales(ranges, scheme, options.WeightBits, options.ActivationBits), options.Granularity, options.ExcludedNodes, layers, options.ActivationProducts), new(layers));
     }
 }

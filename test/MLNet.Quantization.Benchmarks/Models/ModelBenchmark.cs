@@ -48,7 +48,7 @@ internal static class ModelBenchmark
             ModelCase model;
             try
             {
-                model = new(name, options.Folder);
+                model = new(name, options.Folder, options.Products);
             }
             catch (QuantizationException e)
             {
@@ -84,7 +84,7 @@ internal static class ModelBenchmark
         Timing.Interleave([ours, peerFloat, peerCodes], options.Rounds, options.Seconds, threads > 1 ? PeerSpinMilliseconds : 0);
         return new(
             name, model.IsDynamic ? "dynamic" : "static", batch, threads, ours.Median * 1e6, peerFloat.Median * 1e6, peerCodes.Median * 1e6, form, Timing.Ratio(peerFloat, ours), Timing.Ratio(peerCodes, ours),
-            PeakOfChild(name, batch, options.Folder));
+            PeakOfChild(name, batch, options));
 
         ModelPeer Quantized(OnnxQuantizationFormat form) => new(model.Quantized.As(form), threads, run, model.Program.OutputType);
     }
@@ -97,11 +97,12 @@ internal static class ModelBenchmark
     }
 
     /// <summary>The peak memory of a process that does nothing but load, quantize and score the model.</summary>
-    private static double PeakOfChild(string name, int batch, string folder)
+    private static double PeakOfChild(string name, int batch, ModelOptions options)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, UseShellExecute = false };
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(ModelBenchmark).Assembly.Location);
-        foreach (string argument in new[] { "models", "--footprint", name, "--batch", $"{batch}", "--folder", folder }) start.ArgumentList.Add(argument);
+        string[] products = options.Products ? ["--products"] : [];
+        foreach (string argument in (string[])["models", "--footprint", name, "--batch", $"{batch}", "--folder", options.Folder, .. products]) start.ArgumentList.Add(argument);
         using var child = Process.Start(start)!;
         string text = child.StandardOutput.ReadToEnd();
         child.WaitForExit();
@@ -110,7 +111,7 @@ internal static class ModelBenchmark
 
     private static int Footprint(ModelOptions options)
     {
-        var model = new ModelCase(options.Footprint!, options.Folder);
+        var model = new ModelCase(options.Footprint!, options.Folder, options.Products);
         using var run = model.Rent(options.Batches[0]);
         for (int i = 0; i < 3; i++) run.Execute();
         Console.Write(FormattableString.Invariant($"{Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0:F1}"));

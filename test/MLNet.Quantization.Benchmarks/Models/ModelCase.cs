@@ -23,15 +23,17 @@ internal sealed class ModelCase
 
     /// <param name="name">Of the model.</param>
     /// <param name="folder">Where the shared ones are.</param>
-    public ModelCase(string name, string folder)
+    /// <param name="products">Products of two activations in INT8 too.</param>
+    public ModelCase(string name, string folder, bool products)
     {
+        var weights = new WeightOptions { ActivationProducts = products };
         var generated = GeneratedModels.Find(name);
         var graph = generated ?? OnnxReader.ReadFile(PathOf(name, folder));
         // Its branches depend on these extents: fixed, they are put in place, for the peer too.
         if (name == "silero_vad_16k") graph = FixInputShape.Apply(FixInputShape.Apply(graph, "input", [1, Extents["sequence"]]), "state", [2, 1, 128]);
         Model = PreparedModel.Prepare(graph);
         IsDynamic = generated is not null || Dynamic.Contains(name);
-        Quantized = IsDynamic ? QuantizationRecipe.QuantizeDynamic(Model) : Calibrated();
+        Quantized = IsDynamic ? QuantizationRecipe.QuantizeDynamic(Model, weights) : Calibrated(weights);
         Program = Quantized.Compile();
     }
 
@@ -39,7 +41,7 @@ internal sealed class ModelCase
 
     public bool IsDynamic { get; }
 
-    private QuantizedModel Calibrated()
+    private QuantizedModel Calibrated(WeightOptions weights)
     {
         var session = new CalibrationSession(Model, CalibrationOptions.Default);
         for (int row = 0; row < CalibrationRows; row++)
@@ -48,7 +50,7 @@ internal sealed class ModelCase
             Fill(Model.Graph, run, row);
             session.Observe(run, row);
         }
-        return QuantizationRecipe.QuantizeStatic(Model, session.Finish());
+        return QuantizationRecipe.QuantizeStatic(Model, session.Finish(), weights);
     }
 
     public PreparedModel Model { get; }

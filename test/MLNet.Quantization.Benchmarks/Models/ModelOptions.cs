@@ -21,6 +21,9 @@ internal sealed record ModelOptions
 
     public bool Quick { get; private init; }
 
+    /// <summary>Products of two activations in INT8 too.</summary>
+    public bool Products { get; private init; }
+
     public string? Json { get; private init; }
 
     /// <summary>Times the steps of our own program instead.</summary>
@@ -47,6 +50,7 @@ internal sealed record ModelOptions
                 "--threads" => options with { Threads = Numbers() },
                 "--batch" => options with { Batches = Numbers() },
                 "--quick" => options with { Quick = true },
+                "--products" => options with { Products = true },
                 "--profile" => options with { Profile = true },
                 "--footprint" => options with { Footprint = Value() },
                 "--json" => options with { Json = Value() },

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace MLNet.Quantization.Kernels;
 
@@ -31,7 +32,81 @@ internal static unsafe class FloatPanels
             for (; i < width; i++) to[i] = row[i];
         }
         if (column == n) return;
-        for (int i = 0; i < width; i++) to[i] = i < n - column ? row[i] : 0;
+        int rest = n - column, at = 0;
+        for (; at <= rest - 8; at += 8) Vector256.Store(Vector256.Load(row + at), to + at);
+        for (; at < rest; at++) to[at] = row[at];
+        for (; at < width && at % 8 != 0; at++) to[at] = 0;
+        for (; at < width; at += 8) Vector256.Store(Vector256<float>.Zero, to + at);
+    }
+
+    /// <summary>Puts all of B where <see cref="Multiply"/> looks for it, from its columns.</summary>
+    /// <param name="columns">[n, k].</param>
+    /// <param name="stride">From one column to the next.</param>
+    /// <param name="k">Rows of B.</param>
+    /// <param name="n">Columns of B.</param>
+    /// <param name="packed"><see cref="FloatGemm.PackedCount"/>.</param>
+    /// <param name="tier">That of the product.</param>
+    public static void PutColumns(float* columns, long stride, int k, int n, float* packed, FloatTier tier)
+    {
+        int width = FloatGemm.PanelWidth(tier);
+        for (int column = 0; column < n; column += width, packed += (long)k * width) PutPanel(columns + (column * stride), stride, k, Math.Min(width, n - column), packed, width);
+    }
+
+    /// <summary>One panel [k, width], zeros behind its last column. Blocks of eight by eight are turned in registers.</summary>
+    /// <param name="columns">[count, k], anything of 32 bits.</param>
+    /// <param name="stride">From one column to the next.</param>
+    /// <param name="k">Rows of the panel.</param>
+    /// <param name="count">Columns that there are.</param>
+    /// <param name="packed">The panel.</param>
+    /// <param name="width">Columns of the panel.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void PutPanel(float* columns, long stride, int k, int count, float* packed, int width)
+    {
+        int j = 0;
+        if (Avx.IsSupported)
+        {
+            for (; j <= count - 8; j += 8)
+            {
+                float* from = columns + (j * stride);
+                int l = 0;
+                for (; l <= k - 8; l += 8) PutBlock(from + l, stride, packed + ((long)l * width) + j, width);
+                for (; l < k; l++)
+                    for (int i = 0; i < 8; i++) packed[((long)l * width) + j + i] = from[(i * stride) + l];
+            }
+        }
+        for (; j < count; j++)
+        {
+            float* from = columns + (j * stride), to = packed + j;
+            for (int l = 0; l < k; l++, to += width) *to = from[l];
+        }
+        if (count == width) return;
+        for (int l = 0; l < k; l++)
+        {
+            float* to = packed + ((long)l * width);
+            for (j = count; j < width && j % 8 != 0; j++) to[j] = 0;
+            for (; j < width; j += 8) Vector256.Store(Vector256<float>.Zero, to + j);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void PutBlock(float* from, long stride, float* to, int width)
+    {
+        Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + stride), r2 = Vector256.Load(from + (2 * stride)), r3 = Vector256.Load(from + (3 * stride));
+        from += 4 * stride;
+        Vector256<float> r4 = Vector256.Load(from), r5 = Vector256.Load(from + stride), r6 = Vector256.Load(from + (2 * stride)), r7 = Vector256.Load(from + (3 * stride));
+        Vector256<float> a0 = Avx.UnpackLow(r0, r1), a1 = Avx.UnpackHigh(r0, r1), a2 = Avx.UnpackLow(r2, r3), a3 = Avx.UnpackHigh(r2, r3);
+        Vector256<float> a4 = Avx.UnpackLow(r4, r5), a5 = Avx.UnpackHigh(r4, r5), a6 = Avx.UnpackLow(r6, r7), a7 = Avx.UnpackHigh(r6, r7);
+        Vector256<float> b0 = Avx.Shuffle(a0, a2, 0x44), b1 = Avx.Shuffle(a0, a2, 0xEE), b2 = Avx.Shuffle(a1, a3, 0x44), b3 = Avx.Shuffle(a1, a3, 0xEE);
+        Vector256<float> b4 = Avx.Shuffle(a4, a6, 0x44), b5 = Avx.Shuffle(a4, a6, 0xEE), b6 = Avx.Shuffle(a5, a7, 0x44), b7 = Avx.Shuffle(a5, a7, 0xEE);
+        Avx.Permute2x128(b0, b4, 0x20).Store(to);
+        Avx.Permute2x128(b1, b5, 0x20).Store(to + width);
+        Avx.Permute2x128(b2, b6, 0x20).Store(to + (2 * width));
+        Avx.Permute2x128(b3, b7, 0x20).Store(to + (3 * width));
+        to += 4 * width;
+        Avx.Permute2x128(b0, b4, 0x31).Store(to);
+        Avx.Permute2x128(b1, b5, 0x31).Store(to + width);
+        Avx.Permute2x128(b2, b6, 0x31).Store(to + (2 * width));
+        Avx.Permute2x128(b3, b7, 0x31).Store(to + (3 * width));
     }
 
     /// <param name="a">[m, k].</param>

@@ -6,40 +6,25 @@ namespace MLNet.Quantization.Kernels;
 /// </summary>
 internal sealed unsafe class Int8Weights
 {
+    private readonly Int8Layout _layout;
     private readonly AlignedBuffer _packed;
 
     internal Int8Weights(Int8Kernel kernel, ReadOnlySpan<sbyte> weights, int k, int n, bool transposed)
     {
-        Kernel = kernel;
-        K = k;
-        N = n;
-        Groups = (k + (long)kernel.GroupSize - 1) / kernel.GroupSize;
-        var vectors = kernel.PanelVectors(n);
-        Panels = new Panel[vectors.Length];
-        long offset = 0;
-        int column = 0;
-        for (int p = 0; p < vectors.Length; p++)
-        {
-            int width = vectors[p] * kernel.Lanes;
-            int columns = Math.Min(width, n - column);
-            Panels[p] = new(vectors[p], width, column, columns, offset, ulong.MaxValue >> (64 - (columns - ((vectors[p] - 1) * kernel.Lanes))));
-            offset = checked(offset + (Groups * width * kernel.GroupSize));
-            column += width;
-        }
-        PaddedN = column;
+        _layout = new(kernel, k, n);
         ExactColumnSums = new long[n];
-        _packed = new AlignedBuffer(offset);
+        _packed = new AlignedBuffer(_layout.Bytes);
         foreach (var panel in Panels) Fill(panel, weights, transposed);
         ColumnSums = Array.ConvertAll(ExactColumnSums, s => unchecked((int)s));
     }
 
-    public Int8Kernel Kernel { get; }
+    public Int8Kernel Kernel => _layout.Kernel;
 
     /// <summary>Elements that one sum runs over.</summary>
-    public int K { get; }
+    public int K => _layout.K;
 
     /// <summary>Output columns.</summary>
-    public int N { get; }
+    public int N => _layout.N;
 
     /// <summary>Σ over k of w[k, j], modulo 2^32; length n.</summary>
     public int[] ColumnSums { get; }
@@ -49,17 +34,17 @@ internal sealed unsafe class Int8Weights
     /// <summary>Bytes of the packed weights.</summary>
     public long PackedBytes => _packed.Length;
 
-    internal long Groups { get; }
+    internal long Groups => _layout.Groups;
 
-    internal Panel[] Panels { get; }
+    internal Int8Layout.Panel[] Panels => _layout.Panels;
 
     /// <summary>Columns of all panels together.</summary>
-    internal int PaddedN { get; }
+    internal int PaddedN => _layout.PaddedN;
 
     /// <summary>Valid while this object lives.</summary>
     internal sbyte* Pointer => (sbyte*)_packed.Pointer;
 
-    private void Fill(Panel panel, ReadOnlySpan<sbyte> weights, bool transposed)
+    private void Fill(Int8Layout.Panel panel, ReadOnlySpan<sbyte> weights, bool transposed)
     {
         int group = Kernel.GroupSize;
         for (int l = 0; l < K; l++)
@@ -74,12 +59,4 @@ internal sealed unsafe class Int8Weights
             }
         }
     }
-
-    /// <param name="Vectors">Width in vectors.</param>
-    /// <param name="Width">Width in columns.</param>
-    /// <param name="Column">First column.</param>
-    /// <param name="Columns">Columns that exist.</param>
-    /// <param name="Offset">Where the panel starts, in bytes.</param>
-    /// <param name="LastVectorMask">The lanes of the last vector that exist.</param>
-    internal readonly record struct Panel(int Vectors, int Width, int Column, int Columns, long Offset, ulong LastVectorMask);
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Kernels;
 
@@ -70,4 +71,26 @@ internal static class NaiveInt8
         scaled *= columnScale;
         return scaled + bias;
     }
+
+    /// <summary>c = ((float)Σ (a[i, k] - Za) · (b[k, j] - Zb) · Sa) · Sb, both factors u8 codes with one scale and zero point each.</summary>
+    public static void Pair(ReadOnlySpan<byte> a, AffineParameters aParameters, ReadOnlySpan<byte> b, AffineParameters bParameters, int m, int k, int n, Span<float> c)
+    {
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++)
+            {
+                long sum = 0;
+                for (int l = 0; l < k; l++) sum += (long)(a[(i * k) + l] - aParameters.ZeroPoint) * (b[(l * n) + j] - bParameters.ZeroPoint);
+                c[(i * n) + j] = Scale(sum, aParameters.Scale, bParameters.Scale, 0);
+            }
+    }
+
+    /// <summary>The step of a column of a right factor whose greatest magnitude is given: a 127th of it; 1 for 0, NaN where it is not finite.</summary>
+    public static float SymmetricScale(float greatest)
+    {
+        float scale = greatest / 127f;
+        return !float.IsFinite(scale) ? float.NaN : scale == 0 ? 1 : scale;
+    }
+
+    /// <summary>clamp(round(value / scale), -127, 127), NaN becoming -127.</summary>
+    public static int SymmetricCode(float value, float scale) => Quantizer.Code(value, new(scale, 0), CodeGrid.Int8Narrow);
 }

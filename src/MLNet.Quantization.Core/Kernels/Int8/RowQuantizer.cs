@@ -67,6 +67,46 @@ internal static unsafe class RowQuantizer
         if (!float.IsNaN(*scale)) Codes(x, k, *scale, *zeroPoint, q);
     }
 
+    /// <summary>
+    /// The same of several rows, on this thread: first all ranges, then all scales, so that no row waits for the division of the one before.
+    /// </summary>
+    /// <param name="x">The first row.</param>
+    /// <param name="stride">Elements from one to the next.</param>
+    /// <param name="rows">How many.</param>
+    /// <param name="k">Columns.</param>
+    /// <param name="q">Codes of the first row.</param>
+    /// <param name="qStride">Bytes from one row of codes to the next.</param>
+    /// <param name="scales">rows.</param>
+    /// <param name="zeroPoints">rows.</param>
+    internal static void Rows(float* x, long stride, int rows, int k, byte* q, long qStride, float* scales, int* zeroPoints)
+    {
+        float* greatest = (float*)zeroPoints;
+        for (int i = 0; i < rows; i++)
+            if (!FloatRange.Of(x + (i * stride), k, out scales[i], out greatest[i])) scales[i] = float.NaN;
+        for (int i = 0; i < rows; i++) (scales[i], zeroPoints[i]) = ParametersOf(scales[i], greatest[i]);
+        for (int i = 0; i < rows; i++)
+            if (!float.IsNaN(scales[i])) CodesInRange(x + (i * stride), k, scales[i], zeroPoints[i], q + (i * qStride));
+    }
+
+    /// <summary>s8 codes without a zero point of values within ±127 steps, or of any where the scale is NaN; those of <see cref="NaiveInt8.SymmetricCode"/>.</summary>
+    internal static void SymmetricCodes(float* x, int k, float scale, sbyte* q)
+    {
+        if (k >= Vector512<float>.Count && Avx512BW.IsSupported && scale is > LeastFast and < MostFast) SymmetricCodes512(x, k, scale, q);
+        else Quantizer.Quantize(new ReadOnlySpan<float>(x, k), new(scale, 0), new Span<sbyte>(q, k), CodeGrid.Int8Narrow);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void SymmetricCodes512(float* x, int k, float scale, sbyte* q)
+    {
+        Vector512<float> scales = Vector512.Create(scale), reciprocals = Vector512.Create(1f / scale);
+        int last = k - Vector512<float>.Count;
+        for (int j = 0; j < k; j += Vector512<float>.Count)
+        {
+            int at = Math.Min(j, last);
+            Avx512F.ConvertToVector128SByteWithSaturation(Code512(x + at, scales, reciprocals)).Store(q + at);
+        }
+    }
+
     /// <summary>Scale and zero point of a row, its range extended to hold 0.</summary>
     internal static (float Scale, int ZeroPoint) ParametersOf(float* x, int k) =>
         FloatRange.Of(x, k, out float min, out float max) ? ParametersOf(min, max) : (float.NaN, 0);

@@ -1,0 +1,31 @@
+namespace MLNet.Quantization.Kernels;
+
+/// <summary>Factors of float32: the sums of <see cref="FloatGemm"/>, bit for bit.</summary>
+internal sealed unsafe class FloatPair(int k, int n, FloatTier? tier = null) : PairProduct(k, n)
+{
+    private readonly FloatTier _tier = tier ?? FloatTier.Best;
+
+    public override long PackedBytes => AlignedBuffer.Align(FloatGemm.PackedCount(_tier, K, N) * sizeof(float));
+
+    /// <summary>A, where its rows lie apart.</summary>
+    public override long ScratchBytes(int rows) => AlignedBuffer.Align((long)rows * K * sizeof(float));
+
+    public override void Pack(byte* b, long stride, bool transposed, byte* packed, byte* scratch)
+    {
+        float* from = (float*)b;
+        if (transposed) FloatPanels.PutColumns(from, stride, K, N, (float*)packed, _tier);
+        else for (int l = 0; l < K; l++) FloatPanels.PutRow(from + (l * stride), l, K, N, (float*)packed, _tier);
+    }
+
+    public override void Multiply(byte* a, long stride, int rows, byte* packed, float* c, long cStride, byte* scratch)
+    {
+        float* from = (float*)a;
+        if (stride != K && rows > 1)
+        {
+            float* to = (float*)scratch;
+            for (int i = 0; i < rows; i++) new ReadOnlySpan<float>(from + (i * stride), K).CopyTo(new(to + ((long)i * K), K));
+            from = to;
+        }
+        FloatPanels.Multiply(from, rows, K, (float*)packed, N, c, (int)cStride, _tier);
+    }
+}
