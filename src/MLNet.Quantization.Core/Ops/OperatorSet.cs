@@ -176,6 +176,7 @@ internal static class OperatorSet
         new Quantized.ChannelTable(),
         new Quantized.DynamicQuantizedConv(),
         new Quantized.FloatMaxPool(),
+        new Quantized.FusedAttention(),
         new Quantized.DynamicQuantizedConvTranspose(),
         new Quantized.DynamicQuantizedLinear(),
     ];

@@ -71,6 +71,9 @@ internal readonly unsafe struct TensorView
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<T> Write<T>() where T : unmanaged => new(_data, (int)(Layout!.ByteCount / sizeof(T)));
 
+    /// <summary>The first element, in memory that does not move while the view is valid.</summary>
+    public byte* Pointer => _data;
+
     /// <summary>A copy.</summary>
     public Tensor ToTensor() => new(Type, Dims, Read<byte>().ToArray());
 

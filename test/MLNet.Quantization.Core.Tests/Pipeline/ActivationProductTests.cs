@@ -207,7 +207,7 @@ public sealed class ActivationProductTests
     {
         var model = PreparedModel.Prepare(Attention(1));
         float[] values = Values(7, 65 * Tokens * Width);
-        foreach (var (name, quantized) in new[] { ("attention, products static", Static(model, s_asked)), ("attention, products dynamic", QuantizationRecipe.QuantizeDynamic(model, s_asked)) })
+        foreach (var (name, quantized) in new[] { ("attention", QuantizationRecipe.QuantizeDynamic(model)), ("attention, products static", Static(model, s_asked)), ("attention, products dynamic", QuantizationRecipe.QuantizeDynamic(model, s_asked)) })
             ScoreHashTests.HashOfAllForms(name, quantized.Compile, (program, first, count) => Score(program, values[(first * Tokens * Width)..((first + count) * Tokens * Width)], [count, Tokens, Width]), 65, [1, 7, 64]);
     }
 
