@@ -10,7 +10,7 @@ public sealed class QuantizationReport
 {
     internal QuantizationReport(IReadOnlyList<QuantizedLayer> layers) => Layers = layers;
 
-    /// <summary>The layers with weights, in the order in which they are computed.</summary>
+    /// <summary>The layers with weights and the products of two activations, in the order in which they are computed.</summary>
     public IReadOnlyList<QuantizedLayer> Layers { get; }
 
     /// <summary>Bytes of the layers' weights, biases and scales before, as float32.</summary>
@@ -112,7 +112,7 @@ public sealed class QuantizedLayer
     /// <summary>Bytes of weights, scales and bias now.</summary>
     public long WeightBytesAfter { get; internal init; }
 
-    /// <summary>Lower end of the range that the layer's input can take; null where it is chosen for each row or the layer is float.</summary>
+    /// <summary>Lower end of the range that the layer's input, a product's left factor, can take; null where it is chosen for each row or the layer is float.</summary>
     public float? InputMin { get; internal init; }
 
     /// <summary>Upper end of that range.</summary>
