@@ -30,9 +30,9 @@ internal sealed class PreparedModel
     public static PreparedModel Prepare(ModelGraph source, PrepareOptions? options = null)
     {
         options ??= PrepareOptions.Default;
-        foreach (var node in source.Nodes.Where(n => !ReadQOperator.Knows(n))) OperatorSet.For(node);
+        foreach (var node in source.Nodes.Where(n => !ReadQOperator.Knows(n) && !ReadFusedOperators.Knows(n))) OperatorSet.For(node);
         var graph = GraphOrder.Verify(source with { Nodes = GraphOrder.Sort(source) });
-        graph = InlineIf.Apply(ReadQOperator.Apply(RemoveIdentity.Apply(FoldConstants.Apply(graph))));
+        graph = InlineIf.Apply(ReadQOperator.Apply(RemoveIdentity.Apply(FoldConstants.Apply(ReadFusedOperators.Apply(graph)))));
         graph = RaiseOpset.Apply(graph, GraphInference.Infer(graph));
         // Extents of 1 must not be taken for equal to a batch that is only baked in.
         if (options.SymbolicBatch) graph = BatchCheck.SymbolicWhereSound(graph);

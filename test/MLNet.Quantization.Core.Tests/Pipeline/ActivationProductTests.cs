@@ -202,6 +202,31 @@ public sealed class ActivationProductTests
         Assert.IsTrue(QuantizedModel.FromGraph(graph).Report.Layers.Single().IsInt8);
     }
 
+    /// <summary>Dynamic products longer than int32 allows are computed in float, static ones are refused by name.</summary>
+    [TestMethod]
+    public void SumsBeyondInt32()
+    {
+        const int Long = 65794, TooLong = 33026;
+        var marked = Marked([1, Long], [Long, 2]);
+        Assert.AreEqual(1, Products(marked));
+        float[] x = Values(1, Long), y = Values(2, 2 * Long);
+        float[][] results = [.. new[] { Program.Compile(marked), QuantizedModel.FromGraph(marked).Compile() }.Select(program =>
+        {
+            using var run = program.Rent([1, Long], [Long, 2]);
+            x.CopyTo(run.Input<float>(0));
+            y.CopyTo(run.Input<float>(1));
+            run.Execute();
+            return run.Output<float>(0).ToArray();
+        })];
+        CollectionAssert.AreEqual(results[0], results[1]);
+
+        var g = new QdqGraph(1, TooLong);
+        var graph = g.Build(g.Add("MatMul", g.Around("x", 0.02f, 128), g.Around(g.Add("Transpose", FloatGraph.Ints("perm", 1, 0), "x"), 0.02f, 100)));
+        var e = Assert.ThrowsExactly<UnsupportedOperatorException>(() => QdqGraph.Score(LowerQuantized.Apply(graph), g.RandomInput()));
+        StringAssert.Contains(e.Message, "33026");
+        StringAssert.Contains(e.NodeName, "MatMul");
+    }
+
     [TestMethod]
     public void ScoreHash()
     {
