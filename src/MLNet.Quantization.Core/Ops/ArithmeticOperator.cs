@@ -13,15 +13,7 @@ internal abstract class ArithmeticOperator<TFunction> : BinaryOperator where TFu
 
     protected abstract bool Commutes { get; }
 
-    protected override void Floats(OpContext node, BroadcastPlan plan, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y)
-    {
-        int aCount = plan.AMoves ? plan.RunLength : 1, bCount = plan.BMoves ? plan.RunLength : 1;
-        for (int run = 0; run < plan.Runs; run++)
-        {
-            var (fromA, fromB) = plan.StartOf(run);
-            Elementwise.Combine<TFunction>(a.Slice(fromA, aCount), b.Slice(fromB, bCount), y.Slice(run * plan.RunLength, plan.RunLength));
-        }
-    }
+    protected override void Floats(OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y) => Elementwise.Combine<TFunction>(a, b, y);
 
     protected override ShapeEntry Combine(OpContext node, ElementType type, ShapeEntry x, ShapeEntry y) =>
         y.Number == Neutral ? x : x.Number == Neutral && Commutes ? y : base.Combine(node, type, x, y);

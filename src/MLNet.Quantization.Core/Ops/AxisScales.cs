@@ -13,6 +13,9 @@ namespace MLNet.Quantization.Ops;
 /// <param name="PerElement">True where blocked scales also differ from element to element after the axis.</param>
 internal sealed record AxisScales(int Outer, int Extent, int Inner, int Block, bool PerElement)
 {
+    /// <summary>True where one scale is all there is.</summary>
+    public bool IsOne => Block == 0;
+
     /// <summary>Scales along the axis.</summary>
     private int Steps => (Extent + Block - 1) / Block;
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
 
@@ -27,8 +28,8 @@ internal abstract class BinaryOperator : Operator
     /// <summary>The integer form; wraps.</summary>
     protected abstract T Combine<T>(OpContext node, T x, T y) where T : IBinaryInteger<T>;
 
-    /// <summary>The form of float32, where <see cref="Types"/> has it.</summary>
-    protected virtual void Floats(OpContext node, BroadcastPlan plan, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y) => throw new NotSupportedException();
+    /// <summary>The form of float32, where <see cref="Types"/> has it: some elements, of which either side may have one for all.</summary>
+    protected virtual void Floats(OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y) => throw new NotSupportedException();
 
     /// <summary>What is known of an entry: by default, the result of two numbers.</summary>
     protected virtual ShapeEntry Combine(OpContext node, ElementType type, ShapeEntry x, ShapeEntry y)
@@ -46,23 +47,80 @@ internal abstract class BinaryOperator : Operator
 
         public override void Run(in StepContext context)
         {
-            if (context.Outputs[0].Type == ElementType.Float) op.Floats(node, (BroadcastPlan)context.State!, context.Input<float>(0), context.Input<float>(1), context.Output<float>(0));
+            if (context.Outputs[0].Type == ElementType.Float) Run<float, FloatForm>(context);
             else NumberTypes.Run(context.Outputs[0].Type, this, context);
         }
 
-        public void Integers<T>(in StepContext context) where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
+        public void Integers<T>(in StepContext context) where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T> => Run<T, IntegerForm<T>>(context);
+
+        private unsafe void Run<T, TForm>(in StepContext context) where T : unmanaged where TForm : struct, IForm<T>
         {
             var plan = (BroadcastPlan)context.State!;
-            ReadOnlySpan<T> a = context.Input<T>(0), b = context.Input<T>(1);
-            var y = context.Output<T>(0);
-            for (int run = 0; run < plan.Runs; run++)
+            if (plan.Runs == 0) return;
+            fixed (T* a = context.Input<T>(0), b = context.Input<T>(1), y = context.Output<T>(0))
             {
-                var (fromA, fromB) = plan.StartOf(run);
-                // What stands still is read first: the result may lie over it.
-                T oneA = a[fromA], oneB = b[fromB];
-                for (int i = 0; i < plan.RunLength; i++)
-                    y[(run * plan.RunLength) + i] = op.Combine(node, plan.AMoves ? a[fromA + i] : oneA, plan.BMoves ? b[fromB + i] : oneB);
+                var body = new Body<T, TForm>(op, node, plan, a, b, y);
+                if (plan.Runs == 1) Ranges.Run(ref body, plan.RunLength, Unit, TForm.Time, context.MaxThreads);
+                else Ranges.Run(ref body, plan.Runs, 1, RunTime + (plan.RunLength * TForm.Time), context.MaxThreads);
             }
         }
+    }
+
+    /// <summary>Whole vectors of every width.</summary>
+    private const int Unit = 64;
+
+    /// <summary>Nanoseconds until the first element of a run.</summary>
+    private const double RunTime = 10;
+
+    private interface IForm<T> where T : unmanaged
+    {
+        /// <summary>Nanoseconds an element.</summary>
+        static abstract double Time { get; }
+
+        /// <summary>Either side may have one element for all.</summary>
+        static abstract void Run(BinaryOperator op, OpContext node, ReadOnlySpan<T> a, ReadOnlySpan<T> b, Span<T> y);
+    }
+
+    private readonly struct FloatForm : IForm<float>
+    {
+        public static double Time => 0.1;
+
+        public static void Run(BinaryOperator op, OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y) => op.Floats(node, a, b, y);
+    }
+
+    private readonly struct IntegerForm<T> : IForm<T> where T : unmanaged, IBinaryInteger<T>
+    {
+        public static double Time => 4;
+
+        public static void Run(BinaryOperator op, OpContext node, ReadOnlySpan<T> a, ReadOnlySpan<T> b, Span<T> y)
+        {
+            // What stands still is read first: the result may lie over it.
+            T oneA = a[0], oneB = b[0];
+            bool aMoves = a.Length > 1, bMoves = b.Length > 1;
+            for (int i = 0; i < y.Length; i++) y[i] = op.Combine(node, aMoves ? a[i] : oneA, bMoves ? b[i] : oneB);
+        }
+    }
+
+    /// <summary>A range is a part of the only run, or some runs.</summary>
+    private readonly unsafe struct Body<T, TForm>(BinaryOperator op, OpContext node, BroadcastPlan plan, T* a, T* b, T* y) : IRangeBody
+        where T : unmanaged where TForm : struct, IForm<T>
+    {
+        public void Run(int from, int to)
+        {
+            if (plan.Runs == 1)
+            {
+                var start = plan.StartOf(0);
+                Combine(plan.AMoves ? start.A + from : start.A, plan.BMoves ? start.B + from : start.B, from, to - from);
+                return;
+            }
+            for (int run = from; run < to; run++)
+            {
+                var start = plan.StartOf(run);
+                Combine(start.A, start.B, (long)run * plan.RunLength, plan.RunLength);
+            }
+        }
+
+        private void Combine(int fromA, int fromB, long to, int count) =>
+            TForm.Run(op, node, new(a + fromA, plan.AMoves ? count : 1), new(b + fromB, plan.BMoves ? count : 1), new(y + to, count));
     }
 }

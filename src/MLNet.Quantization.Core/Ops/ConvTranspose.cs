@@ -58,7 +58,7 @@ internal sealed partial class ConvTranspose : Operator
             var state = (State)context.State!;
             if (context.Outputs[0].Count == 0) return;
             var bias = context.Inputs.Length > 2 && context.Inputs[2].IsPresent ? context.Input<float>(2) : default;
-            state.Weights.Run(context.Input<byte>(1), context.Workspace[..(context.Inputs[1].Count * sizeof(float))]);
+            state.Weights.Run(context.Input<byte>(1), context.Workspace[..(context.Inputs[1].Count * sizeof(float))], context.MaxThreads);
             fixed (float* x = context.Input<float>(0), b = bias, y = context.Output<float>(0))
             fixed (byte* work = context.Workspace)
             {

@@ -34,7 +34,7 @@ internal sealed partial class DepthToSpace : Operator
                 : StridedCopy.Permute([n, b, b, c, h, w], [0, 3, 4, 1, 5, 2], x.Type.SizeOf()));
         }
 
-        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0));
+        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0), context.MaxThreads);
     }
 }
 
@@ -61,7 +61,7 @@ internal sealed partial class SpaceToDepth : Operator
             return new(0, StridedCopy.Permute([x.Dims[0], x.Dims[1], y.Dims[2], b, y.Dims[3], b], [0, 3, 5, 1, 2, 4], x.Type.SizeOf()));
         }
 
-        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0));
+        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0), context.MaxThreads);
     }
 }
 

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Ops;
@@ -20,7 +21,7 @@ internal sealed class DequantizeLinear : Operator
 
     public override Step Prepare(PrepareContext context) => new DequantizeStep(context);
 
-    private sealed class DequantizeStep(PrepareContext node) : Step
+    private sealed unsafe class DequantizeStep(PrepareContext node) : Step
     {
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs) =>
             new(0, AxisScales.Of(node, inputs[0]!.Dims, inputs[1]!.Dims));
@@ -40,25 +41,48 @@ internal sealed class DequantizeLinear : Operator
         private static void Run<T>(in StepContext context) where T : unmanaged, IBinaryInteger<T>
         {
             var axes = (AxisScales)context.State!;
-            var q = context.Input<T>(0);
-            var scales = context.Input<float>(1);
-            var zeros = context.Inputs.Length > 2 && context.Inputs[2].IsPresent ? context.Input<T>(2) : default;
-            var x = context.Output<float>(0);
-            for (int outer = 0, i = 0; outer < axes.Outer; outer++)
-                for (int at = 0; at < axes.Extent; at++)
+            bool isShifted = context.Inputs.Length > 2 && context.Inputs[2].IsPresent;
+            fixed (T* q = context.Input<T>(0), zeros = isShifted ? context.Input<T>(2) : default)
+            fixed (float* scales = context.Input<float>(1), x = context.Output<float>(0))
+            {
+                var body = new Body<T>(axes, q, scales, zeros, x);
+                if (axes.IsOne) Ranges.Run(ref body, context.Inputs[0].Count, Unit, ValueTime, context.MaxThreads);
+                else Ranges.Run(ref body, axes.Outer * axes.Extent, 1, RunTime + (axes.Inner * ValueTime), context.MaxThreads);
+            }
+        }
+
+        /// <summary>Whole vectors of every width.</summary>
+        private const int Unit = 64;
+
+        /// <summary>Nanoseconds: until the first value of a run, and of each.</summary>
+        private const double RunTime = 10, ValueTime = 0.1;
+
+        /// <summary>A range is a part of the values, where they have one scale, or some runs of the inner axes.</summary>
+        private readonly struct Body<T>(AxisScales axes, T* q, float* scales, T* zeros, float* x) : IRangeBody where T : unmanaged, IBinaryInteger<T>
+        {
+            public void Run(int from, int to)
+            {
+                if (axes.IsOne)
                 {
-                    int first = axes.IndexOf(outer, at, 0), step = axes.PerElement ? 1 : 0;
-                    if (!axes.PerElement && Span(q.Slice(i, axes.Inner), scales[first], zeros.IsEmpty ? 0 : int.CreateTruncating(zeros[first]), x.Slice(i, axes.Inner)))
-                    {
-                        i += axes.Inner;
-                        continue;
-                    }
-                    for (int j = 0; j < axes.Inner; j++, i++)
-                    {
-                        int index = first + (j * step);
-                        x[i] = scales[index] * unchecked(int.CreateTruncating(q[i]) - (zeros.IsEmpty ? 0 : int.CreateTruncating(zeros[index])));
-                    }
+                    Values(from, to - from, 0, 0);
+                    return;
                 }
+                for (int run = from; run < to; run++) Values((long)run * axes.Inner, axes.Inner, axes.IndexOf(run / axes.Extent, run % axes.Extent, 0), axes.PerElement ? 1 : 0);
+            }
+
+            /// <param name="at">First value.</param>
+            /// <param name="count">How many.</param>
+            /// <param name="first">The first one's scale.</param>
+            /// <param name="step">From one value's scale to the next one's.</param>
+            private void Values(long at, int count, int first, int step)
+            {
+                if (step == 0 && Span(new ReadOnlySpan<T>(q + at, count), scales[first], zeros == null ? 0 : int.CreateTruncating(zeros[first]), new(x + at, count))) return;
+                for (int j = 0; j < count; j++)
+                {
+                    int index = first + (j * step);
+                    x[at + j] = scales[index] * unchecked(int.CreateTruncating(q[at + j]) - (zeros == null ? 0 : int.CreateTruncating(zeros[index])));
+                }
+            }
         }
 
         /// <summary>False where codes are wider than 8 bits.</summary>

@@ -32,6 +32,6 @@ internal sealed partial class Expand : Operator
             return new(0, new StridedCopy(y.Dims, strides, 0, x.Type.SizeOf()));
         }
 
-        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0));
+        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0), context.MaxThreads);
     }
 }

@@ -74,7 +74,7 @@ internal sealed partial class Gemm : Operator
             if (state.Transpose is { } turn)
             {
                 var turned = context.Workspace[..(a.Length * sizeof(float))];
-                turn.Run(context.Input<byte>(0), turned);
+                turn.Run(context.Input<byte>(0), turned, context.MaxThreads);
                 a = MemoryMarshal.Cast<byte, float>(turned);
             }
             bool hasC = context.Inputs.Length > 2 && context.Inputs[2].IsPresent;

@@ -56,8 +56,8 @@ internal sealed partial class LayerNormalization : Operator
             Span<float> means = Optional(context, 1), factors = Optional(context, 2);
             fixed (float* x = context.Input<float>(0), s = scale, b = bias, y = context.Output<float>(0), mean = means, factor = factors)
             {
-                var body = new Body(rows, count / rows, x, s, scale.Length, b, bias.Length, epsilon, y, mean, factor);
-                WorkerPool.Run(ref body, (rows + ChunkRows - 1) / ChunkRows, count < 1 << 16 ? 1 : context.MaxThreads);
+                var body = new Body(count / rows, x, s, scale.Length, b, bias.Length, epsilon, y, mean, factor);
+                Ranges.Run(ref body, rows, 1, RowTime + (count / rows * ValueTime), context.MaxThreads);
             }
         }
 
@@ -65,17 +65,16 @@ internal sealed partial class LayerNormalization : Operator
             output < context.Outputs.Length && context.Outputs[output].IsPresent ? context.Output<float>(output) : default;
     }
 
-    /// <summary>Rows of a chunk.</summary>
-    private const int ChunkRows = 16;
+    /// <summary>Nanoseconds: of a row, and of each value in it.</summary>
+    private const double RowTime = 30, ValueTime = 0.2;
 
-    private readonly unsafe struct Body(int rows, int n, float* x, float* scale, int scales, float* bias, int biases, float epsilon, float* y, float* means, float* factors) : IParallelBody
+    private readonly unsafe struct Body(int n, float* x, float* scale, int scales, float* bias, int biases, float epsilon, float* y, float* means, float* factors) : IRangeBody
     {
-        public void Run(int chunk, int lane)
+        public void Run(int from, int to)
         {
-            int first = chunk * ChunkRows;
-            long at = (long)first * n;
+            long at = (long)from * n;
             FusedRows.LayerNormalization(
-                x + at, Math.Min(ChunkRows, rows - first), n, epsilon, new(scale, scales), new(bias, biases), y + at, means == null ? null : means + first, factors == null ? null : factors + first);
+                x + at, to - from, n, epsilon, new(scale, scales), new(bias, biases), y + at, means == null ? null : means + from, factors == null ? null : factors + from);
         }
     }
 }

@@ -51,15 +51,15 @@ internal sealed partial class MatMul : Operator
             fixed (byte* work = context.Workspace)
             {
                 var body = new Body(s, pa, a.Length, pb, b.Length, py, y.Length, work);
-                WorkerPool.Run(ref body, s.Count, context.MaxThreads);
+                WorkerPool.Run(ref body, s.Count, WorkerPool.LanesFor(s.Count * ((double)s.M * s.K * s.N * ProductTime), context.MaxThreads));
             }
         }
 
-        /// <summary>Products for which waking another thread pays.</summary>
-        private const long SharedProducts = 1 << 20;
+        /// <summary>Nanoseconds of a multiply-add, packing included.</summary>
+        private const double ProductTime = 0.02;
 
-        /// <summary>True where threads take whole products of a stack: one is too small for several.</summary>
-        private static bool IsShared(MatrixStacks s) => s.Count > 1 && (long)s.Count * s.M * s.K * s.N >= SharedProducts;
+        /// <summary>True where threads take whole products of a stack.</summary>
+        private static bool IsShared(MatrixStacks s) => s.Count > 1;
 
         private static long LaneBytes(MatrixStacks s) => AlignedBuffer.Align(FloatGemm.WorkspaceBytes(s.K, s.N));
 

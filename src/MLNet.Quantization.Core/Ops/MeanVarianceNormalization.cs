@@ -49,7 +49,7 @@ internal sealed class MeanVarianceNormalization : Operator
             var (gather, scatter, n) = (State)context.State!;
             var bytes = context.Workspace[..context.Input<byte>(0).Length];
             if (bytes.IsEmpty) return;
-            gather.Run(context.Input<byte>(0), bytes);
+            gather.Run(context.Input<byte>(0), bytes, context.MaxThreads);
             var all = MemoryMarshal.Cast<byte, float>(bytes);
             var squares = MemoryMarshal.Cast<byte, float>(context.Workspace[bytes.Length..])[..n];
             for (int at = 0; at < all.Length; at += n)
@@ -59,7 +59,7 @@ internal sealed class MeanVarianceNormalization : Operator
                 Elementwise.Combine<MultiplyFunction>(row, row, squares);
                 Elementwise.Combine<DivideFunction>(row, [MathF.Sqrt(FloatReductions.Sum(squares) / n) + Epsilon], row);
             }
-            scatter.Run(bytes, context.Output<byte>(0));
+            scatter.Run(bytes, context.Output<byte>(0), context.MaxThreads);
         }
     }
 }

@@ -30,14 +30,10 @@ internal sealed class Mod(bool keepsSign = false) : BinaryOperator
     // A shape that divides by 0 is an error of the run that computes it.
     protected override ShapeEntry Combine(OpContext node, ElementType type, ShapeEntry x, ShapeEntry y) => y.Number == 0 ? default : base.Combine(node, type, x, y);
 
-    protected override void Floats(OpContext node, BroadcastPlan plan, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y)
+    protected override void Floats(OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y)
     {
-        for (int run = 0; run < plan.Runs; run++)
-        {
-            var (fromA, fromB) = plan.StartOf(run);
-            float oneA = a[fromA], oneB = b[fromB];
-            for (int i = 0; i < plan.RunLength; i++) y[(run * plan.RunLength) + i] = (plan.AMoves ? a[fromA + i] : oneA) % (plan.BMoves ? b[fromB + i] : oneB);
-        }
+        float oneA = a[0], oneB = b[0];
+        for (int i = 0; i < y.Length; i++) y[i] = (a.Length > 1 ? a[i] : oneA) % (b.Length > 1 ? b[i] : oneB);
     }
 
     private static bool KeepsSign(OpContext context) => context.Attribute("fmod", 0L) != 0;

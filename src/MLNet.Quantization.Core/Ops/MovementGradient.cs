@@ -15,7 +15,8 @@ internal static class MovementGradient
         if (node.InputGradient(0) is { } gradient) Vectors.Add<T>(node.OutputGradient().Data, gradient.Data);
     }
 
-    public static void Run<T>(StridedCopy copy, ReadOnlySpan<T> from, Span<T> to) where T : unmanaged => copy.Run(MemoryMarshal.AsBytes(from), MemoryMarshal.AsBytes(to));
+    public static void Run<T>(StridedCopy copy, ReadOnlySpan<T> from, Span<T> to, int maxThreads) where T : unmanaged =>
+        copy.Run(MemoryMarshal.AsBytes(from), MemoryMarshal.AsBytes(to), maxThreads);
 
     /// <summary>Of operators that give each element of an output one of x, or a number that does not follow from it.</summary>
     /// <param name="node">The node.</param>

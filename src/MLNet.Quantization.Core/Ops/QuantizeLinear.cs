@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Numerics;
 
 namespace MLNet.Quantization.Ops;
@@ -27,7 +28,7 @@ internal sealed class QuantizeLinear : Operator
 
     public override Step Prepare(PrepareContext context) => new QuantizeStep(context);
 
-    private sealed class QuantizeStep(PrepareContext node) : Step
+    private sealed unsafe class QuantizeStep(PrepareContext node) : Step
     {
         public override StepPlan Plan(ReadOnlySpan<TensorLayout?> inputs, ReadOnlySpan<TensorLayout?> outputs) =>
             new(0, AxisScales.Of(node, inputs[0]!.Dims, inputs[1]!.Dims));
@@ -46,23 +47,49 @@ internal sealed class QuantizeLinear : Operator
         private static void Run<T>(in StepContext context) where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
         {
             var axes = (AxisScales)context.State!;
-            ReadOnlySpan<float> x = context.Input<float>(0), scales = context.Input<float>(1);
-            var zeros = context.Inputs.Length > 2 && context.Inputs[2].IsPresent ? context.Input<T>(2) : default;
-            var q = context.Output<T>(0);
-            var grid = new CodeGrid(int.CreateChecked(T.MinValue), int.CreateChecked(T.MaxValue));
-            for (int outer = 0, i = 0; outer < axes.Outer; outer++)
-                for (int at = 0; at < axes.Extent; at++)
+            bool isShifted = context.Inputs.Length > 2 && context.Inputs[2].IsPresent;
+            fixed (float* x = context.Input<float>(0), scales = context.Input<float>(1))
+            fixed (T* zeros = isShifted ? context.Input<T>(2) : default, q = context.Output<T>(0))
+            {
+                var body = new Body<T>(axes, x, scales, zeros, q);
+                if (axes.IsOne) Ranges.Run(ref body, context.Inputs[0].Count, Unit, ValueTime, context.MaxThreads);
+                else Ranges.Run(ref body, axes.Outer * axes.Extent, 1, RunTime + (axes.Inner * ValueTime), context.MaxThreads);
+            }
+        }
+
+        /// <summary>Whole vectors of every width.</summary>
+        private const int Unit = 64;
+
+        /// <summary>Nanoseconds: until the first value of a run, and of each.</summary>
+        private const double RunTime = 10, ValueTime = 0.15;
+
+        /// <summary>A range is a part of the values, where they have one scale, or some runs of the inner axes.</summary>
+        private readonly struct Body<T>(AxisScales axes, float* x, float* scales, T* zeros, T* q) : IRangeBody where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
+        {
+            private static readonly CodeGrid s_grid = new(int.CreateChecked(T.MinValue), int.CreateChecked(T.MaxValue));
+
+            public void Run(int from, int to)
+            {
+                if (axes.IsOne)
                 {
-                    int first = axes.IndexOf(outer, at, 0);
+                    Span(new(x + from, to - from), Parameters(0), s_grid, new Span<T>(q + from, to - from));
+                    return;
+                }
+                long i = (long)from * axes.Inner;
+                for (int run = from; run < to; run++)
+                {
+                    int first = axes.IndexOf(run / axes.Extent, run % axes.Extent, 0);
                     if (!axes.PerElement)
                     {
-                        Span(x.Slice(i, axes.Inner), new(scales[first], zeros.IsEmpty ? 0 : int.CreateChecked(zeros[first])), grid, q.Slice(i, axes.Inner));
+                        Span(new(x + i, axes.Inner), Parameters(first), s_grid, new Span<T>(q + i, axes.Inner));
                         i += axes.Inner;
                         continue;
                     }
-                    for (int j = 0; j < axes.Inner; j++, i++)
-                        q[i] = T.CreateTruncating(Quantizer.Code(x[i], new(scales[first + j], zeros.IsEmpty ? 0 : int.CreateChecked(zeros[first + j])), grid));
+                    for (int j = 0; j < axes.Inner; j++, i++) q[i] = T.CreateTruncating(Quantizer.Code(x[i], Parameters(first + j), s_grid));
                 }
+            }
+
+            private AffineParameters Parameters(int index) => new(scales[index], zeros == null ? 0 : int.CreateChecked(zeros[index]));
         }
 
         private static void Span<T>(ReadOnlySpan<float> x, AffineParameters parameters, CodeGrid grid, Span<T> q) where T : unmanaged, IBinaryInteger<T>

@@ -103,7 +103,7 @@ internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
                 for (int at = columns; at < y.Length; at += columns) op.ReduceColumns(x.Slice(at * row, row * columns), y.Slice(at, columns), MemoryMarshal.Cast<byte, float>(context.Workspace));
                 return;
             }
-            x = Rows<float>(context.Input<byte>(0), context.State, context.Workspace);
+            x = Rows<float>(context);
             var scratch = op.NeedsScratch ? MemoryMarshal.Cast<byte, float>(context.Workspace[^(row * sizeof(float))..]) : default;
             for (int i = 0; i < y.Length; i++) y[i] = op.Reduce(x.Slice(i * row, row), scratch);
         }
@@ -111,7 +111,7 @@ internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
         public void Integers<T>(in StepContext context) where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
         {
             int row = ((State)context.State!).Row;
-            var x = Rows<T>(context.Input<byte>(0), context.State, context.Workspace);
+            var x = Rows<T>(context);
             var y = context.Output<T>(0);
             for (int i = 0; i < y.Length; i++) y[i] = op.Reduce(x.Slice(i * row, row));
         }
@@ -124,11 +124,12 @@ internal abstract class Reduction(int axesAreInputFrom = 18) : Operator
         }
 
         /// <summary>x with the elements of each result together.</summary>
-        private static ReadOnlySpan<T> Rows<T>(ReadOnlySpan<byte> x, object? state, Span<byte> workspace) where T : unmanaged
+        private static ReadOnlySpan<T> Rows<T>(scoped in StepContext context) where T : unmanaged
         {
-            if (((State)state!).Gather is not { } gather) return MemoryMarshal.Cast<byte, T>(x);
-            var gathered = workspace[..x.Length];
-            gather.Run(x, gathered);
+            var x = context.Input<byte>(0);
+            if (((State)context.State!).Gather is not { } gather) return MemoryMarshal.Cast<byte, T>(x);
+            var gathered = context.Workspace[..x.Length];
+            gather.Run(x, gathered, context.MaxThreads);
             return MemoryMarshal.Cast<byte, T>(gathered);
         }
     }

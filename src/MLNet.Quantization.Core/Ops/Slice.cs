@@ -89,6 +89,6 @@ internal sealed partial class Slice : Operator
             return new(0, new StridedCopy(outputs[0]!.Dims, strides, start, x.Type.SizeOf()));
         }
 
-        public override void Run(in StepContext run) => ((StridedCopy)run.State!).Run(run.Input<byte>(0), run.Output<byte>(0));
+        public override void Run(in StepContext run) => ((StridedCopy)run.State!).Run(run.Input<byte>(0), run.Output<byte>(0), run.MaxThreads);
     }
 }

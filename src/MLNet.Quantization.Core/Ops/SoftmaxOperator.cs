@@ -92,21 +92,20 @@ internal sealed partial class Softmax : SoftmaxOperator
     {
         fixed (float* px = x, py = y)
         {
-            int rows = x.Length / n, chunkRows = Math.Max(1, ChunkValues / n);
-            var body = new Body(px, rows, n, py, chunkRows);
-            WorkerPool.Run(ref body, (rows + chunkRows - 1) / chunkRows, maxThreads);
+            var body = new Body(px, n, py);
+            Ranges.Run(ref body, x.Length / n, 1, RowTime + (n * ValueTime), maxThreads);
         }
     }
 
-    /// <summary>Values for which waking another thread pays.</summary>
-    private const int ChunkValues = 1 << 14;
+    /// <summary>Nanoseconds: of a row, and of each value in it.</summary>
+    private const double RowTime = 5, ValueTime = 0.5;
 
-    private readonly unsafe struct Body(float* x, int rows, int n, float* y, int chunkRows) : IParallelBody
+    private readonly unsafe struct Body(float* x, int n, float* y) : IRangeBody
     {
-        public void Run(int chunk, int lane)
+        public void Run(int from, int to)
         {
-            int first = chunk * chunkRows, count = Math.Min(chunkRows, rows - first) * n;
-            FloatReductions.SoftmaxRows(new(x + ((long)first * n), count), n, new(y + ((long)first * n), count));
+            int count = (to - from) * n;
+            FloatReductions.SoftmaxRows(new(x + ((long)from * n), count), n, new(y + ((long)from * n), count));
         }
     }
 }

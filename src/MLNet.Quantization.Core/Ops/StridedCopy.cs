@@ -72,14 +72,64 @@ internal sealed class StridedCopy
         return strides;
     }
 
-    public void Run(ReadOnlySpan<byte> source, Span<byte> result)
+    /// <param name="source">All of it.</param>
+    /// <param name="result">All of it.</param>
+    /// <param name="maxThreads">0: <see cref="Parallelism.MaxThreads"/>.</param>
+    public unsafe void Run(ReadOnlySpan<byte> source, Span<byte> result, int maxThreads)
     {
         if (result.IsEmpty) return;
-        int written = 0;
-        Copy(source, result, 0, _start, ref written);
+        if (_dims.Length == 0)
+        {
+            source.Slice((int)_start, _block).CopyTo(result);
+            return;
+        }
+        // Where the first axis is short, threads share the first two, unless both end in the same loop.
+        int lead = _dims[0] < ShortAxis && _dims.Length > 2 && !IsTransposed(1) ? 2 : 1, rows = lead == 2 ? _dims[0] * _dims[1] : _dims[0];
+        fixed (byte* from = source, to = result)
+        {
+            var body = new Body(this, from, source.Length, to, result.Length, lead, result.Length / rows);
+            Ranges.Run(ref body, rows, lead == 1 && IsTransposed(0) ? TransposedUnit : 1, ByteTime * result.Length / rows, maxThreads);
+        }
     }
 
-    private void Copy(ReadOnlySpan<byte> source, Span<byte> result, int axis, long at, ref int written)
+    private const int ShortAxis = 16;
+
+    /// <summary>Rows of a transposed matrix that make whole tiles.</summary>
+    private const int TransposedUnit = 16;
+
+    /// <summary>Nanoseconds.</summary>
+    private const double ByteTime = 0.1;
+
+    /// <summary>A range is some of the first axis, or of the first two taken as one.</summary>
+    private readonly unsafe struct Body(StridedCopy copy, byte* source, int sourceBytes, byte* result, int resultBytes, int lead, int rowBytes) : IRangeBody
+    {
+        public void Run(int from, int to)
+        {
+            ReadOnlySpan<byte> source1 = new(source, sourceBytes);
+            Span<byte> to1 = new(result, resultBytes);
+            int written = from * rowBytes;
+            if (lead == 1)
+            {
+                copy.Copy(source1, to1, 0, to - from, copy._start + (from * copy._strides[0]), ref written);
+                return;
+            }
+            for (int row = from; row < to; row++)
+            {
+                var (first, second) = Math.DivRem(row, copy._dims[1]);
+                copy.Copy(source1, to1, 2, copy.ExtentOf(2), copy._start + (first * copy._strides[0]) + (second * copy._strides[1]), ref written);
+            }
+        }
+    }
+
+    private int ExtentOf(int axis) => axis < _dims.Length ? _dims[axis] : 1;
+
+    /// <param name="source">All of it.</param>
+    /// <param name="result">All of it.</param>
+    /// <param name="axis">The axes before it are at <paramref name="at"/>.</param>
+    /// <param name="count">Of the axis, so many are copied.</param>
+    /// <param name="at">Byte of the source.</param>
+    /// <param name="written">Byte of the result, which is moved on.</param>
+    private void Copy(ReadOnlySpan<byte> source, Span<byte> result, int axis, int count, long at, ref int written)
     {
         if (axis == _dims.Length)
         {
@@ -87,25 +137,25 @@ internal sealed class StridedCopy
             written += _block;
             return;
         }
-        if (axis == _dims.Length - 2 && IsTransposed(axis))
+        if (IsTransposed(axis))
         {
-            CopyTransposed(source, result, axis, at, ref written);
+            CopyTransposed(source, result, axis, count, at, ref written);
             return;
         }
         if (axis == _dims.Length - 1 && _block <= 8)
         {
-            CopyElements(source, result, axis, at, ref written);
+            CopyElements(source, result, axis, count, at, ref written);
             return;
         }
-        for (int i = 0; i < _dims[axis]; i++, at += _strides[axis]) Copy(source, result, axis + 1, at, ref written);
+        for (int i = 0; i < count; i++, at += _strides[axis]) Copy(source, result, axis + 1, ExtentOf(axis + 1), at, ref written);
     }
 
-    /// <summary>True where the last two axes are rows and columns of the source the other way round, of single elements.</summary>
-    private bool IsTransposed(int axis) => _block is 1 or 4 && _strides[axis] == _block && _strides[axis + 1] >= _dims[axis] * (long)_block;
+    /// <summary>True where this axis and the last one behind it are rows and columns of the source the other way round, of single elements.</summary>
+    private bool IsTransposed(int axis) => axis == _dims.Length - 2 && _block is 1 or 4 && _strides[axis] == _block && _strides[axis + 1] >= _dims[axis] * (long)_block;
 
-    private unsafe void CopyTransposed(ReadOnlySpan<byte> source, Span<byte> result, int axis, long at, ref int written)
+    private unsafe void CopyTransposed(ReadOnlySpan<byte> source, Span<byte> result, int axis, int columns, long at, ref int written)
     {
-        int columns = _dims[axis], rows = _dims[axis + 1];
+        int rows = _dims[axis + 1];
         long stride = _strides[axis + 1];
         var to = result.Slice(written, columns * rows * _block);
         written += to.Length;
@@ -131,9 +181,9 @@ internal sealed class StridedCopy
             }
     }
 
-    private void CopyElements(ReadOnlySpan<byte> source, Span<byte> result, int axis, long at, ref int written)
+    private void CopyElements(ReadOnlySpan<byte> source, Span<byte> result, int axis, int count, long at, ref int written)
     {
-        var to = result.Slice(written, _dims[axis] * _block);
+        var to = result.Slice(written, count * _block);
         written += to.Length;
         switch (_block)
         {
@@ -142,7 +192,7 @@ internal sealed class StridedCopy
             case 4: Gather(source, MemoryMarshal.Cast<byte, int>(to), at, _strides[axis]); break;
             case 8: Gather(source, MemoryMarshal.Cast<byte, long>(to), at, _strides[axis]); break;
             default:
-                for (int i = 0; i < _dims[axis]; i++, at += _strides[axis]) source.Slice((int)at, _block).CopyTo(to[(i * _block)..]);
+                for (int i = 0; i < count; i++, at += _strides[axis]) source.Slice((int)at, _block).CopyTo(to[(i * _block)..]);
                 break;
         }
     }

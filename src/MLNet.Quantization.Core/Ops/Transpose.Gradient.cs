@@ -10,13 +10,13 @@ internal sealed partial class Transpose : IDifferentiable
     private sealed record Moves(StridedCopy There, StridedCopy Back);
 
     public void Forward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T> =>
-        MovementGradient.Run<T>(MovesOf(node).There, node.Input(0).Data, node.Output().Data);
+        MovementGradient.Run<T>(MovesOf(node).There, node.Input(0).Data, node.Output().Data, node.MaxThreads);
 
     public void Backward<T>(TapeNode<T> node) where T : unmanaged, IFloatingPointIeee754<T>
     {
         if (node.InputGradient(0) is not { } gradient) return;
         var moved = node.Scratch(0, gradient.Count);
-        MovementGradient.Run(MovesOf(node).Back, node.OutputGradient().Data, moved);
+        MovementGradient.Run(MovesOf(node).Back, node.OutputGradient().Data, moved, node.MaxThreads);
         Vectors.Add(moved, gradient.Data);
     }
 

@@ -34,6 +34,6 @@ internal sealed partial class Transpose : Operator
             return new(0, StridedCopy.Permute(x.Dims, PermutationOf(node, x.Rank), x.Type.SizeOf()));
         }
 
-        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0));
+        public override void Run(in StepContext context) => ((StridedCopy)context.State!).Run(context.Input<byte>(0), context.Output<byte>(0), context.MaxThreads);
     }
 }

@@ -164,7 +164,7 @@ internal static class PutChannelsLast
         int[] dims = [.. Enumerable.Repeat(1, rank - value.Rank), .. value.Dims];
         var order = Array.ConvertAll(ChannelsLast.PermutationToLast(rank), p => (int)p);
         var bytes = new byte[value.Bytes.Length];
-        StridedCopy.Permute(dims, order, value.Type.SizeOf()).Run(value.Bytes.Span, bytes);
+        StridedCopy.Permute(dims, order, value.Type.SizeOf()).Run(value.Bytes.Span, bytes, maxThreads: 1);
         string moved = patch.NewName($"{name}_channels_last");
         patch.SetInitializer(moved, new Tensor(value.Type, [.. order.Select(o => dims[o])], bytes));
         return moved;

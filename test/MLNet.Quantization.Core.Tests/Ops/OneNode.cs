@@ -1,11 +1,12 @@
 using System.Collections.Immutable;
 using MLNet.Quantization.Execution;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Ops;
 
 namespace MLNet.Quantization.Tests.Ops;
 
-/// <summary>A single node, run as a program by itself.</summary>
+/// <summary>A single node, run as a program by itself: on one thread, then split over several, which must give the same bits.</summary>
 internal static class OneNode
 {
     /// <param name="node">Named by its inputs and outputs.</param>
@@ -34,7 +35,12 @@ internal static class OneNode
         using var run = program.Rent([.. fed.Select(i => inputs[i].Dims)]);
         for (int i = 0; i < fed.Length; i++) inputs[fed[i]].Bytes.Span.CopyTo(run.Input<byte>(i));
         run.Execute();
-        return new(GraphInference.Infer(graph)[node.Outputs[output]].Type, run.OutputShape(0), run.Output<byte>(0).ToArray());
+        byte[] result = run.Output<byte>(0).ToArray();
+        WorkerPool.IsEager = true;
+        run.Execute(null, WorkerPool.LaneCount);
+        WorkerPool.IsEager = false;
+        CollectionAssert.AreEqual(result, run.Output<byte>(0).ToArray(), $"{node.OpType}: one thread gives other bits than several.");
+        return new(GraphInference.Infer(graph)[node.Outputs[output]].Type, run.OutputShape(0), result);
     }
 
     /// <summary>Numbers from -2 to 2.</summary>

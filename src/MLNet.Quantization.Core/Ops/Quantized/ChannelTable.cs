@@ -27,29 +27,27 @@ internal sealed class ChannelTable : Operator
 
     private sealed class TableStep(byte[] tables) : Step
     {
-        /// <summary>Codes that are one thread's work at least.</summary>
-        private const int ChunkCodes = 1 << 15;
-
         public override bool ReadsAtRun(int input) => input == 0;
 
         public override bool CanOverwrite(int input) => input == 0;
 
         public override unsafe void Run(in StepContext context)
         {
-            int channels = tables.Length / CodeTable.Codes, count = context.Inputs[0].Count;
-            if (count == 0) return;
-            int each = Math.Max(1, ChunkCodes / channels) * channels;
             fixed (byte* t = tables, x = context.Input<byte>(0), y = context.Output<byte>(0))
             {
-                var body = new Body(t, channels, x, y, count, each);
-                WorkerPool.Run(ref body, (count + each - 1) / each, context.MaxThreads);
+                int channels = tables.Length / CodeTable.Codes;
+                var body = new Body(t, channels, x, y);
+                Ranges.Run(ref body, context.Inputs[0].Count, channels, CodeTime, context.MaxThreads);
             }
         }
+    }
 
-        /// <summary>A chunk is some whole pixels.</summary>
-        private readonly unsafe struct Body(byte* tables, int channels, byte* x, byte* y, int count, int each) : IParallelBody
-        {
-            public void Run(int chunk, int lane) => CodeLookup.RunByChannel(tables, channels, x + (chunk * (long)each), y + (chunk * (long)each), Math.Min(each, count - (chunk * each)));
-        }
+    /// <summary>Nanoseconds.</summary>
+    private const double CodeTime = 0.1;
+
+    /// <summary>Parts are whole pixels.</summary>
+    private readonly unsafe struct Body(byte* tables, int channels, byte* x, byte* y) : IRangeBody
+    {
+        public void Run(int from, int to) => CodeLookup.RunByChannel(tables, channels, x + from, y + from, to - from);
     }
 }

@@ -31,6 +31,21 @@ internal sealed class CodeTable : Operator
 
         public override bool CanOverwrite(int input) => input == 0;
 
-        public override void Run(in StepContext context) => CodeLookup.Run(table, context.Input<byte>(0), context.Output<byte>(0));
+        public override unsafe void Run(in StepContext context)
+        {
+            fixed (byte* x = context.Input<byte>(0), y = context.Output<byte>(0))
+            {
+                var body = new Body(table, x, y);
+                Ranges.Run(ref body, context.Inputs[0].Count, unit: 64, CodeTime, context.MaxThreads);
+            }
+        }
+    }
+
+    /// <summary>Nanoseconds.</summary>
+    private const double CodeTime = 0.02;
+
+    private readonly unsafe struct Body(byte[] table, byte* x, byte* y) : IRangeBody
+    {
+        public void Run(int from, int to) => CodeLookup.Run(table, new(x + from, to - from), new(y + from, to - from));
     }
 }

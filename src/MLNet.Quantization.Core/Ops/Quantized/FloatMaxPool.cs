@@ -31,11 +31,13 @@ internal sealed class FloatMaxPool : Operator
             fixed (float* x = context.Input<float>(0), y = context.Output<float>(0))
             {
                 var body = new Body(shape, channels, lines, x, y);
-                bool alone = (double)images * shape.Output.Count * shape.Window.Count * channels < 1e6;
-                WorkerPool.Run(ref body, images * lines, alone ? 1 : context.MaxThreads);
+                WorkerPool.Run(ref body, images * lines, WorkerPool.LanesFor((double)images * shape.Output.Count * shape.Window.Count * channels * ValueTime, context.MaxThreads));
             }
         }
     }
+
+    /// <summary>Nanoseconds of a value of a window.</summary>
+    private const double ValueTime = 0.1;
 
     /// <summary>A chunk is one line of the output.</summary>
     private readonly unsafe struct Body(PoolShape s, int channels, int lines, float* x, float* y) : IParallelBody

@@ -33,11 +33,6 @@ internal sealed class QuantizedArithmetic : Operator
 
     private sealed class ArithmeticStep(CodeArithmetic arithmetic) : Step
     {
-        /// <summary>Codes below which one thread is quicker.</summary>
-        private const int Alone = 1 << 17;
-
-        private const int ChunkCodes = 1 << 15;
-
         /// <summary>Elements are combined by position, so an input of the output's size may be written over.</summary>
         public override bool CanOverwrite(int input) => true;
 
@@ -47,34 +42,36 @@ internal sealed class QuantizedArithmetic : Operator
         public override unsafe void Run(in StepContext context)
         {
             var plan = (BroadcastPlan)context.State!;
-            int each = plan.Runs == 1 ? 1 : Math.Max(plan.BRepeats, (int)Math.Clamp((long)ChunkCodes / Math.Max(1, plan.RunLength), 1, Math.Max(1, plan.Runs)) / plan.BRepeats * plan.BRepeats);
-            int chunks = plan.Runs == 1 ? (plan.RunLength + ChunkCodes - 1) / ChunkCodes : (plan.Runs + each - 1) / each;
             fixed (byte* a = context.Input<byte>(0), b = context.Input<byte>(1), y = context.Output<byte>(0))
             {
-                var body = new Body(arithmetic, plan, each, a, b, y);
-                WorkerPool.Run(ref body, chunks, (long)plan.Runs * plan.RunLength < Alone ? 1 : context.MaxThreads);
+                var body = new Body(arithmetic, plan, a, b, y);
+                if (plan.Runs == 1) Ranges.Run(ref body, plan.RunLength, Unit, CodeTime, context.MaxThreads);
+                else Ranges.Run(ref body, plan.Runs, 1, RunTime + (plan.RunLength * CodeTime), context.MaxThreads);
             }
         }
 
-        /// <summary>A chunk is a part of the only run, or some runs.</summary>
-        private readonly unsafe struct Body(CodeArithmetic arithmetic, BroadcastPlan plan, int each, byte* a, byte* b, byte* y) : IParallelBody
+        /// <summary>Whole vectors of every width.</summary>
+        private const int Unit = 64;
+
+        /// <summary>Nanoseconds: until the first code of a run, and of each.</summary>
+        private const double RunTime = 5, CodeTime = 0.1;
+
+        /// <summary>A range is a part of the only run, or some runs.</summary>
+        private readonly unsafe struct Body(CodeArithmetic arithmetic, BroadcastPlan plan, byte* a, byte* b, byte* y) : IRangeBody
         {
             /// <summary>A short row that is read again and again is laid out that long, so that the loops have something to run over.</summary>
             private const int TiledCodes = 1024;
 
-            public void Run(int chunk, int lane)
+            public void Run(int from, int to)
             {
                 if (plan.Runs == 1)
                 {
-                    int first = chunk * ChunkCodes;
                     var start = plan.StartOf(0);
-                    Combine(plan.AMoves ? start.A + first : start.A, plan.BMoves ? start.B + first : start.B, first, Math.Min(ChunkCodes, plan.RunLength - first));
-                    return;
+                    Combine(plan.AMoves ? start.A + from : start.A, plan.BMoves ? start.B + from : start.B, from, to - from);
                 }
-                int end = Math.Min(plan.Runs, (chunk + 1) * each);
-                if (plan.BRepeats > 1 && plan.RunLength <= TiledCodes / 2) Tiled(chunk * each, end);
+                else if (plan.BRepeats > 1 && plan.RunLength <= TiledCodes / 2) Tiled(from, to);
                 else
-                    for (int run = chunk * each; run < end; run++)
+                    for (int run = from; run < to; run++)
                     {
                         var start = plan.StartOf(run);
                         Combine(start.A, start.B, (long)run * plan.RunLength, plan.RunLength);
@@ -88,17 +85,19 @@ internal sealed class QuantizedArithmetic : Operator
             private void Tiled(int run, int end)
             {
                 Span<byte> tile = stackalloc byte[TiledCodes];
-                int most = TiledCodes / plan.RunLength, repeats = plan.BRepeats;
-                for (; run < end; run += repeats)
+                int most = TiledCodes / plan.RunLength;
+                while (run < end)
                 {
+                    // Up to where b goes on.
+                    int repeats = Math.Min(plan.BRepeats - (run % plan.BRepeats), end - run), filled = Math.Min(most, repeats);
                     var start = plan.StartOf(run);
-                    int filled = Math.Min(most, repeats);
                     for (int i = 0; i < filled; i++) new ReadOnlySpan<byte>(b + start.B, plan.RunLength).CopyTo(tile[(i * plan.RunLength)..]);
                     for (int i = 0; i < repeats; i += filled)
                     {
                         int count = Math.Min(filled, repeats - i) * plan.RunLength, at = i * plan.RunLength;
                         arithmetic.Run(new(a + start.A + at, count), tile[..count], new(y + ((long)run * plan.RunLength) + at, count));
                     }
+                    run += repeats;
                 }
             }
         }

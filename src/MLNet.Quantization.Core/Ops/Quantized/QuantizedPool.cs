@@ -52,6 +52,9 @@ internal sealed class QuantizedPool : Operator
             (_low, _high) = (node.Attribute("clamp_min", 0L) - _zeroPoint, node.Attribute("clamp_max", 255L) - _zeroPoint);
         }
 
+        /// <summary>Nanoseconds of a code of a window.</summary>
+        private const double CodeTime = 0.03;
+
         private int OutputBytes => _isMaximum || _output != ElementType.Float ? 1 : 4;
 
         /// <param name="Shape">With planes of one image.</param>
@@ -77,8 +80,7 @@ internal sealed class QuantizedPool : Operator
             fixed (byte* x = context.Input<byte>(0), y = context.Output<byte>(0), work = context.Workspace)
             {
                 var body = new Body(this, state, x, y, work);
-                bool alone = (double)lines * state.Shape.Output.Width * state.Shape.Window.Count * state.Channels < 1e6;
-                WorkerPool.Run(ref body, lines, alone ? 1 : context.MaxThreads);
+                WorkerPool.Run(ref body, lines, WorkerPool.LanesFor((double)lines * state.Shape.Output.Width * state.Shape.Window.Count * state.Channels * CodeTime, context.MaxThreads));
             }
         }
 
