@@ -13,7 +13,13 @@ internal abstract class ArithmeticOperator<TFunction> : BinaryOperator where TFu
 
     protected abstract bool Commutes { get; }
 
-    protected override void Floats(OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y) => Elementwise.Combine<TFunction>(a, b, y);
+    protected override bool TakesRows => true;
+
+    protected override void Floats(OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y)
+    {
+        if (b.Length > 1 && b.Length < y.Length) Elementwise.CombineRows<TFunction>(a, b, y);
+        else Elementwise.Combine<TFunction>(a, b, y);
+    }
 
     protected override ShapeEntry Combine(OpContext node, ElementType type, ShapeEntry x, ShapeEntry y) =>
         y.Number == Neutral ? x : x.Number == Neutral && Commutes ? y : base.Combine(node, type, x, y);

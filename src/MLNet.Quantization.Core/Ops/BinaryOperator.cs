@@ -28,7 +28,10 @@ internal abstract class BinaryOperator : Operator
     /// <summary>The integer form; wraps.</summary>
     protected abstract T Combine<T>(OpContext node, T x, T y) where T : IBinaryInteger<T>;
 
-    /// <summary>The form of float32, where <see cref="Types"/> has it: some elements, of which either side may have one for all.</summary>
+    /// <summary>True where <see cref="Floats"/> takes rows.</summary>
+    protected virtual bool TakesRows => false;
+
+    /// <summary>The form of float32, where <see cref="Types"/> has it: some elements, of which either side may have one for all, or b, with <see cref="TakesRows"/>, one row for all.</summary>
     protected virtual void Floats(OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y) => throw new NotSupportedException();
 
     /// <summary>What is known of an entry: by default, the result of two numbers.</summary>
@@ -77,6 +80,9 @@ internal abstract class BinaryOperator : Operator
         /// <summary>Nanoseconds an element.</summary>
         static abstract double Time { get; }
 
+        /// <summary>b may be one row that is met again and again.</summary>
+        static abstract bool TakesRows(BinaryOperator op);
+
         /// <summary>Either side may have one element for all.</summary>
         static abstract void Run(BinaryOperator op, OpContext node, ReadOnlySpan<T> a, ReadOnlySpan<T> b, Span<T> y);
     }
@@ -85,12 +91,16 @@ internal abstract class BinaryOperator : Operator
     {
         public static double Time => 0.1;
 
+        public static bool TakesRows(BinaryOperator op) => op.TakesRows;
+
         public static void Run(BinaryOperator op, OpContext node, ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> y) => op.Floats(node, a, b, y);
     }
 
     private readonly struct IntegerForm<T> : IForm<T> where T : unmanaged, IBinaryInteger<T>
     {
         public static double Time => 4;
+
+        public static bool TakesRows(BinaryOperator op) => false;
 
         public static void Run(BinaryOperator op, OpContext node, ReadOnlySpan<T> a, ReadOnlySpan<T> b, Span<T> y)
         {
@@ -110,17 +120,19 @@ internal abstract class BinaryOperator : Operator
             if (plan.Runs == 1)
             {
                 var start = plan.StartOf(0);
-                Combine(plan.AMoves ? start.A + from : start.A, plan.BMoves ? start.B + from : start.B, from, to - from);
+                Combine(plan.AMoves ? start.A + from : start.A, plan.BMoves ? start.B + from : start.B, from, to - from, to - from);
                 return;
             }
-            for (int run = from; run < to; run++)
+            int repeats = TForm.TakesRows(op) ? plan.BRepeats : 1;
+            for (int run = from, end; run < to; run = end)
             {
+                end = Math.Min(to, run + repeats - (run % repeats));
                 var start = plan.StartOf(run);
-                Combine(start.A, start.B, (long)run * plan.RunLength, plan.RunLength);
+                Combine(start.A, start.B, (long)run * plan.RunLength, (end - run) * plan.RunLength, plan.RunLength);
             }
         }
 
-        private void Combine(int fromA, int fromB, long to, int count) =>
-            TForm.Run(op, node, new(a + fromA, plan.AMoves ? count : 1), new(b + fromB, plan.BMoves ? count : 1), new(y + to, count));
+        private void Combine(int fromA, int fromB, long to, int count, int bCount) =>
+            TForm.Run(op, node, new(a + fromA, plan.AMoves ? count : 1), new(b + fromB, plan.BMoves ? bCount : 1), new(y + to, count));
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using MLNet.Quantization.Kernels;
 
 namespace MLNet.Quantization.Ops;
@@ -10,6 +11,9 @@ namespace MLNet.Quantization.Ops;
 /// </summary>
 internal sealed class StridedCopy
 {
+    /// <summary>Longer blocks are copied by the runtime, at a call each.</summary>
+    private const int MostVectorBytes = 256;
+
     private readonly int[] _dims;
     private readonly long[] _strides;
     private readonly long _start;
@@ -142,9 +146,12 @@ internal sealed class StridedCopy
             CopyTransposed(source, result, axis, count, at, ref written);
             return;
         }
-        if (axis == _dims.Length - 1 && _block <= 8)
+        if (axis == _dims.Length - 1)
         {
-            CopyElements(source, result, axis, count, at, ref written);
+            var to = result.Slice(written, count * _block);
+            written += to.Length;
+            if (_block <= 8) CopyElements(source, to, at, _strides[axis]);
+            else CopyBlocks(source, to, at, _strides[axis]);
             return;
         }
         for (int i = 0; i < count; i++, at += _strides[axis]) Copy(source, result, axis + 1, ExtentOf(axis + 1), at, ref written);
@@ -164,36 +171,37 @@ internal sealed class StridedCopy
         fixed (byte* f = from, t = to)
         {
             if (_block == 1) ByteTranspose.Run(f, rows, columns, stride, t, rows);
-            else TransposeByTiles((int*)f, rows, columns, stride / sizeof(int), (int*)t);
+            else ElementTranspose.Run((int*)f, rows, columns, stride / sizeof(int), (int*)t);
         }
     }
 
-    /// <summary>Tiles keep the lines that are read and written in the first-level cache.</summary>
-    private static unsafe void TransposeByTiles(int* from, int rows, int columns, long stride, int* to)
+    private void CopyElements(ReadOnlySpan<byte> source, Span<byte> to, long at, long stride)
     {
-        const int Tile = 16;
-        for (int c0 = 0; c0 < columns; c0 += Tile)
-            for (int r0 = 0; r0 < rows; r0 += Tile)
-            {
-                int rowEnd = Math.Min(rows, r0 + Tile), columnEnd = Math.Min(columns, c0 + Tile);
-                for (int c = c0; c < columnEnd; c++)
-                    for (int r = r0; r < rowEnd; r++) to[((long)c * rows) + r] = from[(r * stride) + c];
-            }
-    }
-
-    private void CopyElements(ReadOnlySpan<byte> source, Span<byte> result, int axis, int count, long at, ref int written)
-    {
-        var to = result.Slice(written, count * _block);
-        written += to.Length;
         switch (_block)
         {
-            case 1: Gather(source, to, at, _strides[axis]); break;
-            case 2: Gather(source, MemoryMarshal.Cast<byte, short>(to), at, _strides[axis]); break;
-            case 4: Gather(source, MemoryMarshal.Cast<byte, int>(to), at, _strides[axis]); break;
-            case 8: Gather(source, MemoryMarshal.Cast<byte, long>(to), at, _strides[axis]); break;
-            default:
-                for (int i = 0; i < count; i++, at += _strides[axis]) source.Slice((int)at, _block).CopyTo(to[(i * _block)..]);
-                break;
+            case 1: Gather(source, to, at, stride); break;
+            case 2: Gather(source, MemoryMarshal.Cast<byte, short>(to), at, stride); break;
+            case 4: Gather(source, MemoryMarshal.Cast<byte, int>(to), at, stride); break;
+            case 8: Gather(source, MemoryMarshal.Cast<byte, long>(to), at, stride); break;
+            default: CopyBlocks(source, to, at, stride); break;
+        }
+    }
+
+    /// <summary>The heads of an attention layer are blocks of a vector or a few: bounds are checked once for all of them.</summary>
+    private unsafe void CopyBlocks(ReadOnlySpan<byte> source, Span<byte> to, long at, long stride)
+    {
+        int count = to.Length / _block;
+        long last = at + ((count - 1) * stride), low = Math.Min(at, last);
+        fixed (byte* f = source.Slice((int)low, (int)(Math.Max(at, last) - low) + _block), t = to)
+        {
+            byte* from = f + (at - low);
+            int i = 0;
+            if (_block % Vector128<byte>.Count == 0 && _block <= MostVectorBytes)
+            {
+                for (; i < count; i++, from += stride)
+                    for (int j = 0; j < _block; j += Vector128<byte>.Count) Vector128.Load(from + j).Store(t + ((long)i * _block) + j);
+            }
+            for (; i < count; i++, from += stride) Unsafe.CopyBlockUnaligned(t + ((long)i * _block), from, (uint)_block);
         }
     }
 

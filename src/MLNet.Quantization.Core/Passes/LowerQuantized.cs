@@ -17,7 +17,7 @@ internal static class LowerQuantized
         graph = RemoveDeadNodes.Apply(LowerCodes.Apply(LowerEmbeddings.Apply(Normalize(graph))));
         graph = RemoveDeadNodes.Apply(TabulateCodes.Apply(graph));
         graph = RemoveDeadNodes.Apply(LowerLayers(LowerRecurrent.Apply(graph, IsDynamic(graph))));
-        graph = FuseAttention.Apply(RemoveDeadNodes.Apply(PutChannelsLast.Apply(graph)));
+        graph = FuseAttention.Apply(CancelTransposes.Apply(RemoveDeadNodes.Apply(PutChannelsLast.Apply(graph))));
         return FoldConstants.Apply(graph, keepDequantize: false);
     }
 

@@ -60,40 +60,57 @@ internal static unsafe class Elementwise
         if (z.Length == 0) return;
         if ((x.Length != z.Length && x.Length != 1) || (y.Length != z.Length && y.Length != 1))
             throw new ArgumentException($"{x.Length} and {y.Length} elements do not make {z.Length}.");
-        int xStep = x.Length == 1 ? 0 : 1, yStep = y.Length == 1 ? 0 : 1;
         fixed (float* px = x, py = y, pz = z)
+            Combine<TFunction>(px, x.Length == 1 ? 0 : 1, py, y.Length == 1 ? 0 : 1, pz, z.Length, 1, tier ?? FloatTier.Best);
+    }
+
+    /// <summary>The same for each row of x with all of y.</summary>
+    /// <param name="x">Rows of n.</param>
+    /// <param name="y">n, at least 1.</param>
+    /// <param name="z">As x; may be x itself.</param>
+    /// <param name="tier">Null: <see cref="FloatTier.Best"/>.</param>
+    public static void CombineRows<TFunction>(ReadOnlySpan<float> x, ReadOnlySpan<float> y, Span<float> z, FloatTier? tier = null) where TFunction : struct, IBinaryFunction
+    {
+        if (z.Length == 0) return;
+        if (x.Length != z.Length || x.Length % y.Length != 0) throw new ArgumentException($"Rows of {y.Length} do not make {x.Length} elements, and those not {z.Length}.");
+        fixed (float* px = x, py = y, pz = z) Combine<TFunction>(px, 1, py, 1, pz, y.Length, x.Length / y.Length, tier ?? FloatTier.Best);
+    }
+
+    private static void Combine<TFunction>(float* x, int xStep, float* y, int yStep, float* z, int n, int rows, FloatTier tier) where TFunction : struct, IBinaryFunction
+    {
+        switch (tier.Lanes)
         {
-            switch ((tier ?? FloatTier.Best).Lanes)
-            {
-                case 16: Combine<TFunction, Lanes512, Vector512<float>, Vector512<int>>(px, xStep, py, yStep, pz, z.Length); break;
-                case 8: Combine<TFunction, Lanes256, Vector256<float>, Vector256<int>>(px, xStep, py, yStep, pz, z.Length); break;
-                case 4: Combine<TFunction, Lanes128, Vector128<float>, Vector128<int>>(px, xStep, py, yStep, pz, z.Length); break;
-                default: Combine<TFunction, LanesScalar, float, int>(px, xStep, py, yStep, pz, z.Length); break;
-            }
+            case 16: Combine<TFunction, Lanes512, Vector512<float>, Vector512<int>>(x, xStep, y, yStep, z, n, rows); break;
+            case 8: Combine<TFunction, Lanes256, Vector256<float>, Vector256<int>>(x, xStep, y, yStep, z, n, rows); break;
+            case 4: Combine<TFunction, Lanes128, Vector128<float>, Vector128<int>>(x, xStep, y, yStep, z, n, rows); break;
+            default: Combine<TFunction, LanesScalar, float, int>(x, xStep, y, yStep, z, n, rows); break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Combine<TFunction, TLanes, TFloats, TInts>(float* x, int xStep, float* y, int yStep, float* z, int n)
+    private static void Combine<TFunction, TLanes, TFloats, TInts>(float* x, int xStep, float* y, int yStep, float* z, int n, int rows)
         where TFunction : struct, IBinaryFunction where TLanes : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
         // What is used for all is read before the first result may overwrite it.
         TFloats oneX = TLanes.Create(x[0]), oneY = TLanes.Create(y[0]);
-        int i = 0;
-        for (; i <= n - TLanes.Count; i += TLanes.Count)
+        int rest = n % TLanes.Count, whole = n - rest;
+        float* last = stackalloc float[rest == 0 ? 0 : 2 * TLanes.Count];
+        for (int row = 0; row < rows; row++, x += n, z += n)
         {
-            var a = xStep == 0 ? oneX : TLanes.Load(x + i);
-            var b = yStep == 0 ? oneY : TLanes.Load(y + i);
-            TLanes.Store(TFunction.Apply<TLanes, TFloats, TInts>(a, b), z + i);
+            for (int i = 0; i < whole; i += TLanes.Count)
+            {
+                var a = xStep == 0 ? oneX : TLanes.Load(x + i);
+                var b = yStep == 0 ? oneY : TLanes.Load(y + i);
+                TLanes.Store(TFunction.Apply<TLanes, TFloats, TInts>(a, b), z + i);
+            }
+            if (rest == 0) continue;
+            if (xStep == 0) TLanes.Store(oneX, last);
+            else Copy(x + whole, last, rest);
+            if (yStep == 0) TLanes.Store(oneY, last + TLanes.Count);
+            else Copy(y + whole, last + TLanes.Count, rest);
+            TLanes.Store(TFunction.Apply<TLanes, TFloats, TInts>(TLanes.Load(last), TLanes.Load(last + TLanes.Count)), last);
+            Copy(last, z + whole, rest);
         }
-        if (i == n) return;
-        float* last = stackalloc float[2 * TLanes.Count];
-        if (xStep == 0) TLanes.Store(oneX, last);
-        else Copy(x + i, last, n - i);
-        if (yStep == 0) TLanes.Store(oneY, last + TLanes.Count);
-        else Copy(y + i, last + TLanes.Count, n - i);
-        TLanes.Store(TFunction.Apply<TLanes, TFloats, TInts>(TLanes.Load(last), TLanes.Load(last + TLanes.Count)), last);
-        Copy(last, z + i, n - i);
     }
 
     private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));

@@ -49,18 +49,13 @@ internal sealed class FloatMaxPool : Operator
             float* from = x + ((long)image * s.Input.Count * channels), to = y + ((long)chunk * s.Output.Width * channels);
             var depth = PoolShape.Inside(od, s.Strides.Depth, s.Window.Depth, s.Dilations.Depth, s.Before.Depth, s.Input.Depth);
             var height = PoolShape.Inside(oh, s.Strides.Height, s.Window.Height, s.Dilations.Height, s.Before.Height, s.Input.Height);
+            long row = (long)s.Input.Width * channels, plane = s.Input.Height * row;
+            float* first = from + (depth.First * plane) + (height.First * row);
             for (int ow = 0; ow < s.Output.Width; ow++, to += channels)
             {
                 var width = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, s.Dilations.Width, s.Before.Width, s.Input.Width);
-                var pixel = new Span<float>(to, channels);
-                pixel.Fill(float.NegativeInfinity);
-                for (int d = 0; d < depth.Count; d++)
-                    for (int h = 0; h < height.Count; h++)
-                        for (int w = 0; w < width.Count; w++)
-                        {
-                            long at = ((((long)(depth.First + (d * s.Dilations.Depth)) * s.Input.Height) + height.First + (h * s.Dilations.Height)) * s.Input.Width) + width.First + (w * s.Dilations.Width);
-                            Elementwise.Combine<FloatReductions.MaxFunction>(pixel, new(from + (at * channels), channels), pixel);
-                        }
+                var taps = new WindowTaps(depth.Count, height.Count, width.Count, s.Dilations.Depth * plane, s.Dilations.Height * row, (long)s.Dilations.Width * channels);
+                PixelMaximum.Run(first + ((long)width.First * channels), taps, channels, to);
             }
         }
     }

@@ -169,6 +169,72 @@ public sealed class FloatFunctionTests
     }
 
     [TestMethod]
+    public void RowsAreCombinedAsEachAlone()
+    {
+        var random = new Random(4);
+        foreach (int n in new[] { 1, 3, 16, 33, 48 })
+            foreach (int rows in new[] { 1, 2, 17 })
+            {
+                float[] x = [.. Enumerable.Range(0, rows * n).Select(_ => random.NextSingle())], y = [.. Enumerable.Range(0, n).Select(_ => random.NextSingle() + 0.5f)], expected = new float[rows * n];
+                for (int i = 0; i < expected.Length; i++) expected[i] = x[i] / y[i % n];
+                foreach (var tier in FloatTier.Supported)
+                {
+                    var z = new float[rows * n];
+                    Elementwise.CombineRows<DivideFunction>(x, y, z, tier);
+                    CollectionAssert.AreEqual(expected, z, $"{rows} rows of {n}, {tier}");
+                    x.CopyTo(z, 0);
+                    Elementwise.CombineRows<DivideFunction>(z, y, z, tier);
+                    CollectionAssert.AreEqual(expected, z, $"{rows} rows of {n} in place, {tier}");
+                }
+            }
+        Assert.ThrowsExactly<ArgumentException>(() => Elementwise.CombineRows<AddFunction>(new float[4], new float[3], new float[4]));
+        Elementwise.CombineRows<AddFunction>([], [1], []);
+    }
+
+    [TestMethod]
+    public unsafe void TheGreatestPixelOfAWindow()
+    {
+        var random = new Random(6);
+        foreach (int channels in new[] { 1, 5, 16, 21, 40 })
+            foreach (var (depth, height, width) in new[] { (1, 3, 3), (2, 1, 2), (1, 1, 1), (1, 0, 3) })
+            {
+                const int Height = 5, Width = 7, Dilation = 2;
+                var x = new float[2 * Height * Width * channels];
+                for (int i = 0; i < x.Length; i++) x[i] = i % 11 == 0 ? float.NaN : (random.NextSingle() * 2) - 1;
+                var expected = new float[channels];
+                for (int c = 0; c < channels; c++)
+                {
+                    expected[c] = float.NegativeInfinity;
+                    for (int d = 0; d < depth; d++)
+                        for (int h = 0; h < height; h++)
+                            for (int w = 0; w < width; w++)
+                                if (x[((((d * Height) + (h * Dilation)) * Width) + w) * channels + c] is var at && at > expected[c]) expected[c] = at;
+                }
+                foreach (var tier in FloatTier.Supported)
+                {
+                    using var y = new GuardedMemory<float>(channels);
+                    fixed (float* px = x, py = y.Span)
+                        PixelMaximum.Run(px, new(depth, height, width, (long)Height * Width * channels, (long)Dilation * Width * channels, channels), channels, py, tier);
+                    CollectionAssert.AreEqual(expected, y.Span.ToArray(), $"{channels} channels, {tier}");
+                }
+            }
+    }
+
+    [TestMethod]
+    public unsafe void ElementsAreTransposed()
+    {
+        foreach (var (rows, columns) in new[] { (1, 1), (3, 5), (4, 4), (8, 12), (17, 16), (16, 17), (33, 35), (64, 128) })
+        {
+            int stride = columns + 3;
+            using var from = new GuardedMemory<int>(((rows - 1) * stride) + columns);
+            using var to = new GuardedMemory<int>(rows * columns);
+            for (int i = 0; i < from.Span.Length; i++) from.Span[i] = i;
+            fixed (int* f = from.Span, t = to.Span) ElementTranspose.Run(f, rows, columns, stride, t);
+            for (int i = 0; i < rows * columns; i++) Assert.AreEqual((i % rows * stride) + (i / rows), to.Span[i], $"{rows} x {columns}, element {i}");
+        }
+    }
+
+    [TestMethod]
     public void SumsHaveOneOrder()
     {
         var random = new Random(5);
