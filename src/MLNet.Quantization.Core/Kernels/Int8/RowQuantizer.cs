@@ -67,27 +67,6 @@ internal static unsafe class RowQuantizer
         if (!float.IsNaN(*scale)) Codes(x, k, *scale, *zeroPoint, q);
     }
 
-    /// <summary>
-    /// The same of several rows, on this thread: first all ranges, then all scales, so that no row waits for the division of the one before.
-    /// </summary>
-    /// <param name="x">The first row.</param>
-    /// <param name="stride">Elements from one to the next.</param>
-    /// <param name="rows">How many.</param>
-    /// <param name="k">Columns.</param>
-    /// <param name="q">Codes of the first row.</param>
-    /// <param name="qStride">Bytes from one row of codes to the next.</param>
-    /// <param name="scales">rows.</param>
-    /// <param name="zeroPoints">rows.</param>
-    internal static void Rows(float* x, long stride, int rows, int k, byte* q, long qStride, float* scales, int* zeroPoints)
-    {
-        float* greatest = (float*)zeroPoints;
-        for (int i = 0; i < rows; i++)
-            if (!FloatRange.Of(x + (i * stride), k, out scales[i], out greatest[i])) scales[i] = float.NaN;
-        for (int i = 0; i < rows; i++) (scales[i], zeroPoints[i]) = ParametersOf(scales[i], greatest[i]);
-        for (int i = 0; i < rows; i++)
-            if (!float.IsNaN(scales[i])) CodesInRange(x + (i * stride), k, scales[i], zeroPoints[i], q + (i * qStride));
-    }
-
     /// <summary>s8 codes without a zero point of values within ±127 steps, or of any where the scale is NaN; those of <see cref="NaiveInt8.SymmetricCode"/>.</summary>
     internal static void SymmetricCodes(float* x, int k, float scale, sbyte* q)
     {

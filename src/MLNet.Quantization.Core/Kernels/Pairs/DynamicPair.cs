@@ -87,7 +87,7 @@ internal sealed unsafe class DynamicPair(int k, int n, Int8Kernel? kernel = null
         {
             if (form != ActivationForm.Bytes)
             {
-                (scales[i], zeroPoints[i]) = RowQuantizer.Row(x, K, one);
+                RowQuantizer.Rows(x, K, 1, K, one, K, scales + i, zeroPoints + i);
                 ActivationRows.CopyRun(form, one, K, to);
             }
             PadRow(to);
