@@ -20,11 +20,11 @@ internal static class ReadFusedOperators
     public static ModelGraph Apply(ModelGraph graph)
     {
         var patch = new GraphPatch(graph);
-        foreach (var node in graph.Nodes.Where(Knows)) new Writer(graph.Opset, patch, node).Write();
+        foreach (var node in graph.Nodes.Where(Knows)) new Writer(graph, patch, node).Write();
         return patch.Apply();
     }
 
-    private sealed class Writer(int opset, GraphPatch patch, Node node)
+    private sealed class Writer(ModelGraph graph, GraphPatch patch, Node node)
     {
         private const int HasLayerNormalization = 17;
 
@@ -67,7 +67,7 @@ internal static class ReadFusedOperators
             string sum = Put(node.Input(4) is null ? given : null, "Add", AttributeMap.Empty, node.Inputs[0], node.Inputs[1]);
             if (node.Input(4) is { } bias) sum = Put(given, "Add", AttributeMap.Empty, sum, bias);
             float epsilon = node.Attributes.Get("epsilon", 1e-12f);
-            if (opset >= HasLayerNormalization)
+            if (graph.Opset >= HasLayerNormalization)
             {
                 string[] inputs = node.Input(3) is { } shift ? [sum, node.Inputs[2], shift] : [sum, node.Inputs[2]];
                 Put(Result, "LayerNormalization", AttributeMap.Empty.With("axis", -1L).With("epsilon", epsilon), inputs);
@@ -86,7 +86,7 @@ internal static class ReadFusedOperators
             long heads = node.Attributes.Get("num_heads", 0L);
             Refuse(heads < 1, "num_heads is missing");
             Refuse(node.Input(1) is null || node.Input(2) is null, "keys and values are packed with the queries");
-            Refuse(node.Input(4) is not null, "it has a mask of keys");
+            Refuse(node.Input(4) is { } given && RankOf(given) != 2, "its mask of keys is not known to be one number a row and key");
             Refuse(node.Inputs.Skip(6).Any(i => i.Length > 0) || node.Outputs.Skip(1).Any(o => o.Length > 0), "it has past or present keys and values");
             Refuse(node.Attributes.Get("unidirectional", 0L) != 0, "unidirectional is set");
             string split = List(0, 0, heads, -1);
@@ -96,10 +96,21 @@ internal static class ReadFusedOperators
             string q = Head(0, 0, 2, 1, 3), scores = Add("MatMul", q, Head(1, 0, 2, 3, 1));
             if (node.Attributes.Get("scale", 0f) is var scale && scale != 0) scores = Add("Mul", scores, Number(scale));
             else scores = Add("Div", scores, Add("Sqrt", Add("Cast", AttributeMap.Empty.With("to", (long)ElementType.Float), Add("Gather", Add("Shape", q), Constant(Tensor.Scalar(3L))))));
+            if (node.Input(4) is { } mask) scores = Add("Add", scores, Masked(mask));
             if (node.Input(5) is { } added) scores = Add("Add", scores, added);
             string context = Add("MatMul", Add("Softmax", AttributeMap.Empty.With("axis", 3L), scores), Head(2, 0, 2, 1, 3));
             Put(Result, "Reshape", AttributeMap.Empty, Transposed(context, 0, 2, 1, 3), List(0, 0, -1));
         }
+
+        /// <summary>0 where a key counts, which is 1 in the mask [rows, keys], else a large negative number.</summary>
+        private string Masked(string mask)
+        {
+            string counts = Add("Cast", AttributeMap.Empty.With("to", (long)ElementType.Float), Add("Reshape", mask, List(0, 1, 1, -1)));
+            return Add("Mul", Add("Sub", Number(1), counts), Number(node.Attributes.Get("mask_filter_value", -10000f)));
+        }
+
+        private int? RankOf(string value) =>
+            graph.Initializers.TryGetValue(value, out var constant) ? constant.Rank : graph.Inputs.FirstOrDefault(i => i.Name == value)?.Shape?.Rank;
 
         /// <summary>The biases of queries, keys and values, one behind the other.</summary>
         private string[] Thirds(string bias)

@@ -58,17 +58,17 @@ public sealed class ReadFusedOperatorsTests
     }
 
     [TestMethod]
-    [DataRow(false, false, 0f, 13)]
-    [DataRow(true, false, 0f, 17)]
-    [DataRow(true, true, 0f, 13)]
-    [DataRow(false, true, 0.25f, 12)]
-    public void AttentionOfManyHeads(bool biased, bool masked, float scale, int opset)
+    [DataRow(false, false, false, 0f, 13)]
+    [DataRow(true, false, true, 0f, 17)]
+    [DataRow(true, true, false, 0f, 13)]
+    [DataRow(false, true, true, 0.25f, 12)]
+    public void AttentionOfManyHeads(bool biased, bool masked, bool padded, float scale, int opset)
     {
         var g = new FloatGraph(s_dims);
         string Dense() => g.Add("MatMul", "x", g.Between(-0.4f, 0.4f, Width, Width));
         var attributes = AttributeMap.Empty.With("num_heads", (long)Heads);
         if (scale != 0) attributes = attributes.With("scale", scale);
-        string[] inputs = [Dense(), Dense(), Dense(), biased ? g.Weights(3 * Width) : "", "", masked ? g.Weights(1, Heads, Tokens, Tokens) : ""];
+        string[] inputs = [Dense(), Dense(), Dense(), biased ? g.Weights(3 * Width) : "", padded ? g.Constant(Tensor.Create([1, 1, 1, 0, 1, 1, 1, 0, 0, 0], 2, Tokens)) : "", masked ? g.Weights(1, Heads, Tokens, Tokens) : ""];
         var prepared = AssertSame(g, opset, "MultiHeadAttention", attributes, inputs);
         var lowered = LowerQuantized.Apply(QuantizationRecipe.QuantizeDynamic(PreparedModel.Prepare(prepared, new() { SymbolicBatch = false })).Graph);
         Assert.AreEqual(1, lowered.Nodes.Count(n => n.OpType == "FusedAttention"), FloatGraph.Types(lowered));
