@@ -79,6 +79,7 @@ internal sealed unsafe class StaticPair(int k, int n, FactorType a, AffineParame
         int* zeroPoints = RowZeroPoints(scratch, rows);
         byte* codes = RowCodes(scratch, rows), to = codes, one = OneRow(scratch, rows);
         var form = Layout.Kernel.Form;
+        bool inPlace = a == FactorType.UInt8 && form == ActivationForm.Bytes && K % Layout.Kernel.GroupSize == 0;
         for (int i = 0; i < rows; i++, to += RowStride)
         {
             byte* row = from + (i * stride);
@@ -88,11 +89,11 @@ internal sealed unsafe class StaticPair(int k, int n, FactorType a, AffineParame
                 Quantizer.Quantize(new ReadOnlySpan<float>((float*)from + (i * stride), K), _a, new Span<byte>(row, K));
             }
             if (a == FactorType.Int8) ActivationRows.CopySignedRun(form, row, K, to);
-            else if (row != to) ActivationRows.CopyRun(form, row, K, to);
-            PadRow(to);
+            else if (row != to && !inPlace) ActivationRows.CopyRun(form, row, K, to);
+            if (!inPlace) PadRow(to);
             zeroPoints[i] = _bZero == 0 ? 0 : unchecked(_bZero * (SumOf(row, K, a == FactorType.Int8) - (K * _a.ZeroPoint)));
         }
-        RunTiles(codes, RowStride, rows, packed, c, cStride, &scale, 0, zeroPoints);
+        RunTiles(inPlace ? from : codes, inPlace ? stride : RowStride, rows, packed, c, cStride, &scale, 0, zeroPoints);
     }
 
     /// <summary>Σ of codes as u8, s8 codes lying 128 higher.</summary>
