@@ -47,6 +47,29 @@ public sealed class QuantizerTests
                 }
     }
 
+    /// <summary>Where a quotient is not got by a division it must round as one does, also where that decides the code.</summary>
+    [TestMethod]
+    public void ValuesAtTheEdgesOfCodesRoundAsTheirQuotientDoes()
+    {
+        const int n = 301 * 5;
+        var random = new Random(3);
+        float[] x = new float[n];
+        byte[] codes = new byte[n];
+        for (int round = 0; round < 1000; round++)
+        {
+            var p = new AffineParameters(MathF.Pow(2, random.Next(-70, 70)) * (1 + random.NextSingle()), random.Next(256));
+            for (int i = 0; i < n; i++)
+            {
+                float edge = (float)((i / 5 - 20 - p.ZeroPoint + 0.5) * p.Scale);
+                for (int step = i % 5 - 2; step != 0; step -= Math.Sign(step)) edge = step > 0 ? MathF.BitIncrement(edge) : MathF.BitDecrement(edge);
+                x[i] = edge;
+            }
+            foreach (float hostile in Hostile) x[random.Next(n)] = hostile;
+            Quantizer.Quantize(x, p, codes);
+            for (int i = 0; i < n; i++) Assert.AreEqual(Quantizer.Code(x[i], p, CodeGrid.UInt8), codes[i], $"{x[i]:R} / {p.Scale:R} + {p.ZeroPoint}");
+        }
+    }
+
     [TestMethod]
     public void CodesComeBackAsTheyWere()
     {

@@ -101,9 +101,6 @@ internal static unsafe class RowQuantizer
         return (scale, (int)MathF.Round(Math.Clamp(-min / scale, 0f, 255f), MidpointRounding.ToEven));
     }
 
-    /// <summary>Scales between which neither 1 / S nor the remainder below leaves the normal floats.</summary>
-    private const float LeastFast = 1e-18f, MostFast = 1e18f;
-
     /// <summary>
     /// A step of a small recurrent layer waits for these numbers: from the values to the codes all stays in vector registers, and what
     /// is known of a row's scale is asked without waiting for the answer.
@@ -115,7 +112,7 @@ internal static unsafe class RowQuantizer
         {
             bool finite = FloatRange.Of512(x, k, out var min, out var max);
             var scale = (max - min) / Vector128.Create(255f);
-            if (!finite || scale.ToScalar() is not (> LeastFast and < MostFast))
+            if (!finite || scale.ToScalar() is not (> Quantizer.LeastFast and < Quantizer.MostFast))
             {
                 Row(x, k, q, scales + i, zeroPoints + i);
                 continue;
@@ -127,11 +124,7 @@ internal static unsafe class RowQuantizer
         }
     }
 
-    /// <summary>
-    /// Codes of values between the minimum and the maximum that gave scale and zero point, so that none is far out of range: x / S,
-    /// correctly rounded, as q = x · y with y = 1 / S, then q + (x - q · S) · y, both fused: Brisebarre, Muller and Raina,
-    /// "Accelerating correctly rounded floating-point division when the divisor is known in advance" (2004). A third of a division's time.
-    /// </summary>
+    /// <summary>Codes of values between the minimum and the maximum that gave scale and zero point, so that none is far out of range.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void CodesInRange512(float* x, int k, Vector128<float> scale, Vector128<int> zeroPoint, byte* q)
     {
@@ -158,13 +151,8 @@ internal static unsafe class RowQuantizer
 
     /// <summary>16 quotients, rounded to integers.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Code512(float* x, Vector512<float> scales, Vector512<float> reciprocals)
-    {
-        var v = Vector512.Load(x);
-        var quotient = v * reciprocals;
-        var remainder = Avx512F.FusedMultiplyAddNegated(quotient, scales, v);
-        return Avx512F.ConvertToVector512Int32(Avx512F.FusedMultiplyAdd(remainder, reciprocals, quotient));
-    }
+    private static Vector512<int> Code512(float* x, Vector512<float> scales, Vector512<float> reciprocals) =>
+        Avx512F.ConvertToVector512Int32(Quantizer.Quotient512(Vector512.Load(x), scales, reciprocals));
 
     /// <summary>The codes of <paramref name="k"/> values, as <see cref="Quantizer"/> gives them.</summary>
     internal static void Codes(float* x, int k, float scale, int zeroPoint, byte* q) =>

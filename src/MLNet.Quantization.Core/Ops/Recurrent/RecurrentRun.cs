@@ -79,7 +79,7 @@ internal unsafe struct RecurrentRun
                 if (active == 0) break;
                 cell.Advance(active, rows, at, state, cells, memory, fromEnd: (step & 1) != 0);
                 at += (long)active * cell.Input.N;
-                for (int i = 0; i < active && Y != null; i++) Copy(state + ((long)i * cell.Width), YRow(Time(keys[i], step, isReverse), RowOf(keys[i]), direction, hidden), hidden);
+                if (Y != null) TakeOutputs(state, cell, keys, step, isReverse, active, direction);
             }
         }
         for (int i = 0; i < rows; i++)
@@ -98,6 +98,22 @@ internal unsafe struct RecurrentRun
         if (Lengths == null) product.Put(Row(X, time, first), (Layout.X(time, 1) - Layout.X(time, 0)) * XRowBytes, rows, slot, inputs, slots);
         else
             for (int i = 0; i < rows; i++) product.Put(Row(X, Time(keys[i], step, isReverse), RowOf(keys[i])), 0, 1, slot + i, inputs, slots);
+    }
+
+    /// <summary>The states after a step, to Y.</summary>
+    private readonly void TakeOutputs(float* state, RecurrentCell cell, long* keys, int step, bool isReverse, int rows, int direction)
+    {
+        int hidden = cell.Hidden;
+        if (Lengths != null)
+        {
+            for (int i = 0; i < rows; i++) Copy(state + ((long)i * cell.Width), YRow(Time(keys[i], step, isReverse), RowOf(keys[i]), direction, hidden), hidden);
+            return;
+        }
+        float* to = YRow(Time(keys[0], step, isReverse), RowOf(keys[0]), direction, hidden);
+        long stride = (Layout.Y(0, 1, 0) - Layout.Y(0, 0, 0)) * hidden;
+        if (stride == hidden && cell.Width == hidden) Copy(state, to, rows * hidden);
+        else
+            for (int i = 0; i < rows; i++) Copy(state + ((long)i * cell.Width), to + (i * stride), hidden);
     }
 
     private static int BlockSteps(RecurrentCell cell, int steps, int rows) => (int)Math.Clamp(BlockBytes / (4L * Math.Max(1, rows) * cell.Input.N), 1, Math.Max(1, steps));
