@@ -35,6 +35,12 @@ internal sealed class ProgramPlan
     /// <summary>What is planned when the data of this plan's run is there; null where shapes follow from shapes throughout.</summary>
     public PlanRest? Rest { get; }
 
+    /// <summary>Nanoseconds of steps, too short to wake a worker for each of them, that together are worth it.</summary>
+    public const double WakingTime = 50_000;
+
+    /// <summary>Workers are woken when a run begins: one before had so many short steps while they slept. Changes how long a run takes, nothing else.</summary>
+    public bool WakesWorkers { get; set; }
+
     /// <summary>False for a value that a plan before this one had already.</summary>
     public bool IsFirstSeen(string supplied) => _made is null || _made.Contains(supplied);
 

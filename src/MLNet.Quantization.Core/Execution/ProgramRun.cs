@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 using MLNet.Quantization.Graph;
+using MLNet.Quantization.Kernels;
 using MLNet.Quantization.Ops;
 
 namespace MLNet.Quantization.Execution;
@@ -99,6 +100,8 @@ internal sealed unsafe class ProgramRun : ISubgraphRun
         var workspace = new Span<byte>(_arena + _plan.Memory.ArenaBytes, checked((int)_plan.Memory.WorkspaceBytes));
         ReadOnlySpan<TensorView> arguments = _arguments;
         int threads = maxThreads ?? _plan.Program.Options.MaxThreads, watched = 0;
+        if (_plan.WakesWorkers) WorkerPool.Awaken(threads);
+        WorkerPool.Missed = 0;
         Report(tap, -1, ref watched);
         for (int i = 0; i < _steps.Length; i++)
         {
@@ -108,6 +111,7 @@ internal sealed unsafe class ProgramRun : ISubgraphRun
             else s.Step.Run(context);
             if (tap is not null) Report(tap, i, ref watched);
         }
+        if (WorkerPool.Missed > ProgramPlan.WakingTime) _plan.WakesWorkers = true;
         if (_plan.Rest is { } rest) Continue(rest, tap, threads);
         GC.KeepAlive(this);
     }

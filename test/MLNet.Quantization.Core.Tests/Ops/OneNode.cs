@@ -32,7 +32,9 @@ internal static class OneNode
             OpsetImports = ImmutableSortedDictionary<string, int>.Empty.Add("", opset),
         };
         var program = Program.Compile(graph, new() { MaxThreads = threads });
+        WorkerPool.IsEager = true;
         using var run = program.Rent([.. fed.Select(i => inputs[i].Dims)]);
+        WorkerPool.IsEager = false;
         for (int i = 0; i < fed.Length; i++) inputs[fed[i]].Bytes.Span.CopyTo(run.Input<byte>(i));
         run.Execute();
         byte[] result = run.Output<byte>(0).ToArray();

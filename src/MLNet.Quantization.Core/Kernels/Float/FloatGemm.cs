@@ -15,8 +15,11 @@ internal static unsafe class FloatGemm
     /// <summary>Rows that pass over one panel before the next panel is loaded.</summary>
     private const int BlockRows = 16 * TileRows;
 
-    /// <summary>Products for which waking another thread pays.</summary>
+    /// <summary>Products of a chunk.</summary>
     private const long ChunkProducts = 1 << 18;
+
+    /// <summary>Nanoseconds of a multiply-add.</summary>
+    private const double ProductTime = 0.015;
 
     /// <summary>Columns of one panel.</summary>
     internal static int PanelWidth(FloatTier tier) => 2 * tier.Lanes;
@@ -130,7 +133,7 @@ internal static unsafe class FloatGemm
             int panelsOfChunk = (int)Math.Clamp(ChunkProducts / panelProducts, 1, panels);
             int columns = (panels + panelsOfChunk - 1) / panelsOfChunk;
             var body = new Body(pa, m, k, n, packed, pb, pc, PanelWidth(tier), panelsOfChunk, columns, FloatTile.For(tier));
-            WorkerPool.Run(ref body, blocks * columns, maxThreads);
+            WorkerPool.Run(ref body, blocks * columns, WorkerPool.LanesFor((double)m * n * k * ProductTime, maxThreads));
         }
     }
 

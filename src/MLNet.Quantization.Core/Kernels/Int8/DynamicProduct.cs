@@ -17,6 +17,12 @@ internal sealed unsafe class DynamicProduct
 
     private const int MostSmallRows = 4;
 
+    /// <summary>Nanoseconds of a product that is done before it is known how to spread it.</summary>
+    private const double SmallTime = 4000;
+
+    /// <summary>Nanoseconds of a value that is quantized.</summary>
+    private const double ValueTime = 0.15;
+
     private readonly FloatProduct _product;
 
     /// <summary>Up to so many rows are one block: known beforehand, since a small product takes less time than to find out.</summary>
@@ -28,7 +34,7 @@ internal sealed unsafe class DynamicProduct
     public DynamicProduct(Int8Weights weights, ReadOnlySpan<float> columnScales, ReadOnlySpan<float> bias)
     {
         _product = new(weights, columnScales, bias);
-        while (_smallRows < MostSmallRows && IsBlocked(_smallRows + 1) && BlockRows(_smallRows + 1) == _smallRows + 1) _smallRows++;
+        while (_smallRows < MostSmallRows && Time(_smallRows + 1) < SmallTime && IsBlocked(_smallRows + 1, 1) && BlockRows(_smallRows + 1, 1) == _smallRows + 1) _smallRows++;
     }
 
     private Int8Weights Weights => _product.Weights;
@@ -41,10 +47,19 @@ internal sealed unsafe class DynamicProduct
     {
         ArgumentOutOfRangeException.ThrowIfNegative(m);
         if (m == 0) return 0;
-        if (!IsBlocked(m)) return RowBytes(m) + AlignedBuffer.Align((long)m * Weights.K) + _product.WorkspaceBytes(m) + AlignedBuffer.Alignment;
-        int rows = BlockRows(m);
-        return AlignedBuffer.Alignment + (LaneBytes(rows) * Math.Min(WorkerPool.LaneCount, Blocks(m, rows)));
+        long most = 0;
+        for (int lanes = 1; lanes <= WorkerPool.LaneCount; lanes++) most = Math.Max(most, BytesFor(m, lanes));
+        return most;
     }
+
+    private long BytesFor(int m, int lanes)
+    {
+        if (!IsBlocked(m, lanes)) return RowBytes(m) + AlignedBuffer.Align((long)m * Weights.K) + _product.WorkspaceBytes(m) + AlignedBuffer.Alignment;
+        int rows = BlockRows(m, lanes);
+        return AlignedBuffer.Alignment + (LaneBytes(rows) * Math.Min(lanes, Blocks(m, rows)));
+    }
+
+    private double Time(int m) => ProductGrid.Time(m, Weights) + (ValueTime * m * Weights.K);
 
     /// <param name="x">[m, k].</param>
     /// <param name="m">0 or more.</param>
@@ -68,17 +83,11 @@ internal sealed unsafe class DynamicProduct
                 if (bytes < LaneBytes(m)) throw TooSmall(workspace.Length, m);
                 Block(px, m, pc, scratch);
             }
-            else if (!IsBlocked(m))
-            {
-                Whole(px, m, pc, new(scratch, (int)Math.Max(0, bytes)), maxThreads);
-            }
             else
             {
-                int rows = BlockRows(m), blocks = Blocks(m, rows);
-                long lanes = bytes / LaneBytes(rows);
-                if (lanes < 1) throw TooSmall(workspace.Length, m);
-                var body = new Body(this, px, m, rows, pc, scratch);
-                WorkerPool.Run(ref body, blocks, (int)Math.Min(Parallelism.Resolve(maxThreads), lanes));
+                int lanes = WorkerPool.LanesFor(Time(m), maxThreads);
+                if (IsBlocked(m, lanes)) Blocks(px, m, pc, scratch, bytes, lanes);
+                else Whole(px, m, pc, new(scratch, (int)Math.Max(0, bytes)), lanes);
             }
         }
         GC.KeepAlive(this);
@@ -88,13 +97,22 @@ internal sealed unsafe class DynamicProduct
     /// True where each block of rows meets all weights on one thread. A few rows on many weights are spread over threads by columns
     /// instead, and sums beyond int32 and kernels that want other than bytes take the longer way too.
     /// </summary>
-    private bool IsBlocked(int m) =>
-        Weights.Kernel.Form == ActivationForm.Bytes && Weights.K is > 0 and <= Int8Product.MaxExactK && ProductGrid.For(m, Weights).PanelChunks == 1;
+    private bool IsBlocked(int m, int lanes) =>
+        Weights.Kernel.Form == ActivationForm.Bytes && Weights.K is > 0 and <= Int8Product.MaxExactK && ProductGrid.For(m, Weights, lanes).PanelChunks == 1;
 
-    private int BlockRows(int m)
+    private int BlockRows(int m, int lanes)
     {
         int most = Math.Max(1, BlockBytes / Weights.K / RowUnit) * RowUnit;
-        return Math.Min(m, Math.Min(most, ProductGrid.For(m, Weights).RowsPerChunk));
+        return Math.Min(m, Math.Min(most, ProductGrid.For(m, Weights, lanes).RowsPerChunk));
+    }
+
+    private void Blocks(float* x, int m, float* c, byte* scratch, long bytes, int lanes)
+    {
+        int rows = BlockRows(m, lanes);
+        long fitting = bytes / LaneBytes(rows);
+        if (fitting < 1) throw TooSmall((int)bytes, m);
+        var body = new Body(this, x, m, rows, c, scratch);
+        WorkerPool.Run(ref body, Blocks(m, rows), (int)Math.Min(lanes, fitting));
     }
 
     private static int Blocks(int m, int rows) => (int)(((long)m + rows - 1) / rows);
@@ -126,7 +144,7 @@ internal sealed unsafe class DynamicProduct
         byte* codes = scratch + RowBytes(rows), rest = codes + k;
         RowQuantizer.Rows(x, k, rows, k, codes, stride, scales, zeroPoints);
         for (int i = 0; i < rows && padding > 0; i++, rest += stride) new Span<byte>(rest, padding).Clear();
-        _product.RunCopied(codes, rows, scales, zeroPoints, 4, c);
+        _product.RunCopied(codes, rows, scales, zeroPoints, 4, c, fromEnd: false, maxThreads: 1);
     }
 
     private void Whole(float* x, int m, float* c, Span<byte> scratch, int maxThreads)

@@ -46,10 +46,10 @@ internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<floa
     }
 
     /// <summary>
-    /// Some rows on this thread, whose activations lie as <see cref="ActivationRows"/> copies them; scales and zero points follow each
-    /// other at <paramref name="step"/> bytes, 4 or 0.
+    /// Some rows whose activations lie as <see cref="ActivationRows"/> copies them; scales and zero points follow each other at
+    /// <paramref name="step"/> bytes, 4 or 0; the last panels first, where <paramref name="fromEnd"/> says so.
     /// </summary>
-    internal void RunCopied(byte* a, int rows, float* rowScales, int* rowZeroPoints, int step, float* c, bool fromEnd = false)
+    internal void RunCopied(byte* a, int rows, float* rowScales, int* rowZeroPoints, int step, float* c, bool fromEnd, int maxThreads)
     {
         var t = new TileArguments
         {
@@ -62,7 +62,7 @@ internal sealed unsafe class FloatProduct(Int8Weights weights, ReadOnlySpan<floa
             RowZeroPoints = rowZeroPoints,
             RowZeroPointStep = step,
         };
-        RunCopied(ref t, rows, fromEnd);
+        RunCopied(ref t, rows, fromEnd, maxThreads);
     }
 
     /// <summary>One value a column, from as many, from one for all, or from as many as are allowed to be missing.</summary>

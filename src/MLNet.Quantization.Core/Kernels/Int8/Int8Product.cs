@@ -23,6 +23,9 @@ internal abstract unsafe class Int8Product
     /// <summary>Up to so many rows a product is one tile high, reads activations in place and stays on one thread: <see cref="RunDirectly"/>.</summary>
     private readonly int _directRows;
 
+    /// <summary>Up to so many rows a product is one tile high and reads activations in place.</summary>
+    private readonly int _tileRows;
+
     /// <param name="weights">w [k, n].</param>
     /// <param name="stage">What comes out.</param>
     /// <param name="offsets">n: added to the sums of the codes.</param>
@@ -40,7 +43,8 @@ internal abstract unsafe class Int8Product
         bias.CopyTo(MemoryMarshal.Cast<int, float>(values[(2 * padded)..]));
         weights.ColumnSums.CopyTo(values[(3 * padded)..]);
         if (weights.N == 0 || IsLong || weights.K % weights.Kernel.GroupSize != 0) return;
-        while (_directRows < MostDirectRows && IsDirect(_directRows + 1)) _directRows++;
+        while (_tileRows < MostDirectRows && IsOneTile(_tileRows + 1)) _tileRows++;
+        while (_directRows < _tileRows && ProductGrid.Time(_directRows + 1, weights) < DirectTime) _directRows++;
     }
 
     public Int8Weights Weights { get; }
@@ -70,19 +74,26 @@ internal abstract unsafe class Int8Product
         ArgumentOutOfRangeException.ThrowIfNegative(m);
         if (m == 0) return 0;
         long lane = LaneBytes(m);
-        return lane == 0 ? 0 : AlignedBuffer.Alignment + (lane * Math.Min(WorkerPool.LaneCount, Chunks(m)));
+        return lane == 0 ? 0 : AlignedBuffer.Alignment + (lane * Math.Min(WorkerPool.LaneCount, MostLanes(m)));
     }
 
-    private bool IsDirect(int m) =>
-        ProductGrid.For(m, Weights).Chunks == 1 && !CopiesBlock(m, Weights.Panels.Length, Weights.K) && Weights.Panels.All(p => Weights.Kernel.MaxRows(p.Vectors) >= m);
+    /// <summary>Nanoseconds of a product that is done before it is known how to spread it.</summary>
+    private const double DirectTime = 4000;
 
-    private int Chunks(int m) => IsLong ? LongSums.Chunks(m) : ProductGrid.For(m, Weights).Chunks;
+    /// <summary>Nanoseconds of a lane's part at least.</summary>
+    private const double LeastLaneTime = 500;
+
+    private bool IsOneTile(int m) =>
+        !CopiesBlock(m, Weights.Panels.Length, Weights.K) && Weights.Panels.All(p => Weights.Kernel.MaxRows(p.Vectors) >= m);
+
+    /// <summary>Lanes that scratch memory is asked for.</summary>
+    private int MostLanes(int m) => IsLong ? LongSums.Chunks(m) : (int)Math.Max(WorkerPool.IsEager ? WorkerPool.LaneCount : 1, ProductGrid.Time(m, Weights) / LeastLaneTime);
 
     private long LaneBytes(int m)
     {
         if (IsLong) return LongSums.LaneBytes(m, Weights);
         var kernel = Weights.Kernel;
-        int rows = BlockRows(Math.Min(m, ProductGrid.For(m, Weights).RowsPerChunk));
+        int rows = BlockRows(m);
         if (!CopiesBlock(rows, Weights.Panels.Length, Weights.K)) rows = Weights.K % kernel.GroupSize == 0 ? 0 : Math.Min(rows, MostRows);
         return rows * ActivationRows.Stride(kernel, Weights.K);
     }
@@ -124,15 +135,20 @@ internal abstract unsafe class Int8Product
         }
         else
         {
-            var grid = ProductGrid.For(m, Weights);
-            if (grid.Chunks == 1)
+            int spread = Math.Min(lanes, WorkerPool.LanesFor(ProductGrid.Time(m, Weights), maxThreads));
+            var grid = ProductGrid.For(m, Weights, spread);
+            if (grid.Chunks == 1 && m <= _tileRows)
+            {
+                RunDirectly(ref template, m);
+            }
+            else if (grid.Chunks == 1)
             {
                 Rectangle(template, 0, m, 0, Weights.Panels.Length, m, scratch);
             }
             else
             {
                 var body = new Body(this, template, grid, m, scratch, LaneBytes(m));
-                WorkerPool.Run(ref body, grid.Chunks, Math.Min(Parallelism.Resolve(maxThreads), lanes));
+                WorkerPool.Run(ref body, grid.Chunks, spread);
             }
         }
         GC.KeepAlive(this);
@@ -150,14 +166,30 @@ internal abstract unsafe class Int8Product
     }
 
     /// <summary>
-    /// On this thread, some rows whose activations lie as <see cref="ActivationRows"/> would have copied them; the last panels first, where
+    /// Some rows whose activations lie as <see cref="ActivationRows"/> would have copied them; the last panels first, where
     /// <paramref name="fromEnd"/> says so. Keeps the object alive no longer than the caller does.
     /// </summary>
-    private protected void RunCopied(ref TileArguments template, int rows, bool fromEnd)
+    private protected void RunCopied(ref TileArguments template, int rows, bool fromEnd, int maxThreads)
     {
         SetConstants(ref template);
-        if (rows <= _directRows) RunDirectly(ref template, rows, fromEnd);
+        int lanes = rows <= _directRows || maxThreads == 1 ? 1 : WorkerPool.LanesFor(ProductGrid.Time(rows, Weights), maxThreads);
+        if (lanes > 1)
+        {
+            var body = new CopiedBody(this, template, rows, lanes, fromEnd);
+            WorkerPool.Run(ref body, lanes, lanes);
+        }
+        else if (rows <= _tileRows) RunDirectly(ref template, rows, fromEnd);
         else Block(template, 0, rows, 0, Weights.Panels.Length, int.MaxValue, null, fromEnd);
+    }
+
+    /// <summary>Panels of one lane: those that it had in the last call, so that its core's cache may still hold them.</summary>
+    private readonly struct CopiedBody(Int8Product product, TileArguments template, int rows, int lanes, bool fromEnd) : IParallelBody
+    {
+        public void Run(int chunk, int lane)
+        {
+            int panels = product.Weights.Panels.Length;
+            product.Block(template, 0, rows, panels * chunk / lanes, panels * (chunk + 1) / lanes, int.MaxValue, null, fromEnd);
+        }
     }
 
     /// <summary>A single prediction on a small layer takes tens of nanoseconds: no grid, no blocks, no copies.</summary>

@@ -1,8 +1,8 @@
 namespace MLNet.Quantization.Kernels;
 
 /// <summary>
-/// How a product falls into chunks: rectangles of row blocks times groups of panels. Depends on the shape alone, so that results and
-/// order of work do not depend on threads.
+/// How a product falls into chunks: rectangles of row blocks times groups of panels, for so many lanes. Each result is one exact sum, so
+/// results do not depend on it.
 /// </summary>
 /// <param name="RowsPerChunk">Rows of a chunk; the last has what remains.</param>
 /// <param name="RowChunks">Chunks along m.</param>
@@ -10,30 +10,40 @@ namespace MLNet.Quantization.Kernels;
 /// <param name="PanelChunks">Chunks along n.</param>
 internal readonly record struct ProductGrid(int RowsPerChunk, int RowChunks, int PanelsPerChunk, int PanelChunks)
 {
-    /// <summary>Multiply-adds below which one thread is quicker than waking a second.</summary>
-    private const double Alone = 2e6;
+    /// <summary>Nanoseconds of a multiply-add, of one where few rows share the weights that pass, and of an output.</summary>
+    private const double ProductTime = 0.005, FewRowsTime = 0.018, OutputTime = 0.06;
 
-    /// <summary>Multiply-adds of a chunk: some 40 µs, so that a late worker costs little and the counter nothing.</summary>
-    private const double ChunkWork = 8e6;
+    /// <summary>Rows that make a tile high enough for the weights not to matter.</summary>
+    private const int FewRows = 4;
 
-    private const int MaxChunks = 256;
+    /// <summary>Nanoseconds of a chunk, so that a late worker costs little and the counter nothing.</summary>
+    private const double ChunkTime = 40_000;
 
-    /// <summary>Fits tiles of 6, 8 and 12 rows.</summary>
+    private const int MostChunksOfLane = 64;
+
+    /// <summary>Rows that a chunk has at least: they make high tiles of any kernel.</summary>
     private const int RowUnit = 24;
+
+    /// <summary>What the rows of a long chunk are a multiple of.</summary>
+    private const int LongUnit = 8;
 
     public int Chunks => RowChunks * PanelChunks;
 
-    public static ProductGrid For(int m, Int8Weights weights)
+    /// <summary>What the product takes on one thread, roughly, in nanoseconds.</summary>
+    public static double Time(int m, Int8Weights weights) => (double)m * weights.N * ((weights.K * (m < FewRows ? FewRowsTime : ProductTime)) + OutputTime);
+
+    public static ProductGrid For(int m, Int8Weights weights, int lanes)
     {
         int panels = weights.Panels.Length;
-        double work = (double)m * weights.K * weights.N;
-        if (work < Alone) return new(m, 1, panels, 1);
-        int wanted = (int)Math.Clamp(work / ChunkWork, 2, MaxChunks);
+        if (lanes <= 1) return new(m, 1, panels, 1);
+        int wanted = lanes * (int)Math.Clamp(Time(m, weights) / ChunkTime / lanes, 1, MostChunksOfLane);
         int rows = m, rowChunks = 1;
         if (m >= 2 * RowUnit)
         {
-            rows = (m + wanted - 1) / wanted;
-            rows = Math.Max(2, (rows + RowUnit - 1) / RowUnit) * RowUnit;
+            // As many for each lane.
+            rowChunks = Math.Min(wanted, Math.Max(1, m / RowUnit / lanes) * lanes);
+            rows = Math.Max(RowUnit, (m + rowChunks - 1) / rowChunks);
+            if (rows >= 4 * RowUnit) rows = (rows + LongUnit - 1) / LongUnit * LongUnit;
             rowChunks = (m + rows - 1) / rows;
         }
         // Chunks of few panels would read the rows again and again.

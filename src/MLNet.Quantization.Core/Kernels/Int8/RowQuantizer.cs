@@ -8,8 +8,8 @@ namespace MLNet.Quantization.Kernels;
 /// <summary>Dynamic quantization to u8, one scale and zero point a row, by the formulas of ONNX's DynamicQuantizeLinear.</summary>
 internal static unsafe class RowQuantizer
 {
-    /// <summary>Values for which waking a second thread pays.</summary>
-    private const long ChunkValues = 32768;
+    /// <summary>Nanoseconds: of a row, and of each value in it.</summary>
+    private const double RowTime = 10, ValueTime = 0.15;
 
     /// <param name="x">[m, k].</param>
     /// <param name="m">Rows.</param>
@@ -30,18 +30,16 @@ internal static unsafe class RowQuantizer
         fixed (byte* pq = q)
         fixed (int* pz = zeroPoints)
         {
-            int rows = (int)Math.Max(1, ChunkValues / Math.Max(1, k));
-            var body = new Body(px, m, k, pq, ps, pz, rows);
-            WorkerPool.Run(ref body, (int)(((long)m + rows - 1) / rows), maxThreads);
+            var body = new Body(px, k, pq, ps, pz);
+            Ranges.Run(ref body, m, 1, RowTime + (k * ValueTime), maxThreads);
         }
     }
 
-    private readonly struct Body(float* x, int m, int k, byte* q, float* scales, int* zeroPoints, int rows) : IParallelBody
+    private readonly struct Body(float* x, int k, byte* q, float* scales, int* zeroPoints) : IRangeBody
     {
-        public void Run(int chunk, int lane)
+        public void Run(int from, int to)
         {
-            int first = chunk * rows;
-            Rows(x + ((long)first * k), k, (int)Math.Min(rows, (long)m - first), k, q + ((long)first * k), k, scales + first, zeroPoints + first);
+            Rows(x + ((long)from * k), k, to - from, k, q + ((long)from * k), k, scales + from, zeroPoints + from);
         }
     }
 

@@ -2,7 +2,7 @@ namespace MLNet.Quantization.Kernels;
 
 /// <summary>
 /// y = x · W + b over rows that are put into slots one by one, from wherever they lie: what a recurrent layer computes for its inputs and,
-/// at each step, for its state. On the calling thread. Immutable; what a caller needs lies in its own slots.
+/// at each step, for its state. Immutable; what a caller needs lies in its own slots.
 /// </summary>
 internal abstract unsafe class RowProduct
 {
@@ -32,7 +32,8 @@ internal abstract unsafe class RowProduct
     /// <param name="fromEnd">
     /// The last columns first: same results, and a product that follows one over the same weights finds what that read last in the cache.
     /// </param>
-    public abstract void Run(int rows, byte* memory, int slots, float* y, bool fromEnd);
+    /// <param name="maxThreads">Most threads.</param>
+    public abstract void Run(int rows, byte* memory, int slots, float* y, bool fromEnd, int maxThreads);
 }
 
 /// <summary>Float32 rows (<see cref="FloatGemm"/>).</summary>
@@ -51,8 +52,8 @@ internal sealed unsafe class FloatRows(FloatWeights weights, float[] bias) : Row
         for (int i = 0; i < rows; i++) Buffer.MemoryCopy(x + (i * stride), memory + (4L * K * (slot + i)), 4L * K, 4L * K);
     }
 
-    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd) =>
-        FloatGemm.Multiply(new(memory, checked(rows * K)), rows, weights, bias, new(y, checked(rows * N)), maxThreads: 1);
+    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd, int maxThreads) =>
+        FloatGemm.Multiply(new(memory, checked(rows * K)), rows, weights, bias, new(y, checked(rows * N)), maxThreads);
 }
 
 /// <summary>Float32 rows, each quantized by its own range (<see cref="RowQuantizer"/>), times s8 weights (<see cref="FloatProduct"/>).</summary>
@@ -93,9 +94,9 @@ internal sealed unsafe class DynamicRows(FloatProduct product) : RowProduct
         }
     }
 
-    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd)
+    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd, int maxThreads)
     {
-        product.RunCopied(Codes(memory, slots), rows, (float*)memory, (int*)(memory + AlignedBuffer.Align(4L * slots)), 4, y, fromEnd);
+        product.RunCopied(Codes(memory, slots), rows, (float*)memory, (int*)(memory + AlignedBuffer.Align(4L * slots)), 4, y, fromEnd, maxThreads);
         GC.KeepAlive(product);
     }
 
@@ -129,11 +130,11 @@ internal sealed unsafe class CodeRows(FloatProduct product, float scale, int zer
         }
     }
 
-    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd)
+    public override void Run(int rows, byte* memory, int slots, float* y, bool fromEnd, int maxThreads)
     {
         float oneScale = scale;
         int oneZero = zeroPoint;
-        product.RunCopied(memory, rows, &oneScale, &oneZero, 0, y, fromEnd);
+        product.RunCopied(memory, rows, &oneScale, &oneZero, 0, y, fromEnd, maxThreads);
         GC.KeepAlive(product);
     }
 }

@@ -67,11 +67,16 @@ internal static unsafe class WorkerPool
         if (IsEager) return most;
         most = (int)Math.Min(most, nanoseconds / LeastOfLane);
         if (nanoseconds >= LeastWaking) return most;
-        if (s_workers is not { } workers) return 1;
+        var workers = s_workers ?? Start();
         int lanes = 1;
         while (lanes < most && workers[lanes - 1].IsAwake) lanes++;
+        if (lanes < most) Missed += nanoseconds;
         return lanes;
     }
+
+    /// <summary>Nanoseconds of work of the calling thread that were not spread as they might have been, since workers slept; anyone may set it to 0.</summary>
+    [field: ThreadStatic]
+    public static double Missed { get; set; }
 
     /// <summary>Wakes the workers for work that is about to come, so that they spin when it is there.</summary>
     /// <param name="maxThreads">The most lanes, 0 for <see cref="Parallelism.MaxThreads"/>.</param>

@@ -34,7 +34,8 @@ internal abstract unsafe class RecurrentCell
     /// <param name="cell">c [rows, Width], replaced; null where the cell has none.</param>
     /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
     /// <param name="fromEnd">Which end of the weights to begin at; steps should alternate (<see cref="RowProduct.Run"/>).</param>
-    public abstract void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd);
+    /// <param name="maxThreads">Most threads.</param>
+    public abstract void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd, int maxThreads);
 
     /// <summary>One cell for each direction.</summary>
     /// <param name="form">The node.</param>
@@ -92,11 +93,11 @@ internal abstract unsafe class RecurrentCell
     {
         public override long ScratchBytes(int rows) => AlignedBuffer.Align(recurrent.SlotBytes(rows)) + AlignedBuffer.Align(4L * rows * recurrent.N);
 
-        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd)
+        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd, int maxThreads)
         {
             float* sums = (float*)(scratch + AlignedBuffer.Align(recurrent.SlotBytes(capacity)));
             recurrent.Put((byte*)state, sizeof(float) * (long)Width, rows, 0, scratch, capacity);
-            recurrent.Run(rows, scratch, capacity, sums, fromEnd);
+            recurrent.Run(rows, scratch, capacity, sums, fromEnd, maxThreads);
             fixed (float* p = peepholes)
             {
                 var a = new GateArguments
@@ -123,17 +124,17 @@ internal abstract unsafe class RecurrentCell
     {
         public override long ScratchBytes(int rows) => AlignedBuffer.Align(Math.Max(first.SlotBytes(rows), last.SlotBytes(rows))) + AlignedBuffer.Align(4L * rows * first.N) + AlignedBuffer.Align(4L * rows * Width);
 
-        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd)
+        public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd, int maxThreads)
         {
             float* sums = (float*)(scratch + AlignedBuffer.Align(Math.Max(first.SlotBytes(capacity), last.SlotBytes(capacity))));
             float* reset = (float*)((byte*)sums + AlignedBuffer.Align(4L * capacity * first.N));
             long rowBytes = sizeof(float) * (long)Width;
             first.Put((byte*)state, rowBytes, rows, 0, scratch, capacity);
-            first.Run(rows, scratch, capacity, sums, fromEnd);
+            first.Run(rows, scratch, capacity, sums, fromEnd, maxThreads);
             var a = Arguments(rows, input, sums, first.N, state, reset);
             gates.Run(&a);
             last.Put((byte*)reset, rowBytes, rows, 0, scratch, capacity);
-            last.Run(rows, scratch, capacity, sums, fromEnd);
+            last.Run(rows, scratch, capacity, sums, fromEnd, maxThreads);
             a = Arguments(rows, input, sums, last.N, state, reset);
             gates.Finish(&a);
         }

@@ -18,6 +18,9 @@ internal unsafe struct RecurrentRun
 
     public bool HasCell;
 
+    /// <summary>Of one product: more than 1 where this is the only walk.</summary>
+    public int MaxThreads;
+
     /// <summary>x as <see cref="Layout"/> says.</summary>
     public byte* X;
 
@@ -71,13 +74,13 @@ internal unsafe struct RecurrentRun
                 slot += ahead;
             }
             if (slot == 0) break;
-            cell.Input.Run(slot, inputs, slots, sums, fromEnd: false);
+            cell.Input.Run(slot, inputs, slots, sums, fromEnd: false, MaxThreads);
             float* at = sums;
             for (int step = start; step < end; step++)
             {
                 active = ActiveAt(step, keys, active);
                 if (active == 0) break;
-                cell.Advance(active, rows, at, state, cells, memory, fromEnd: (step & 1) != 0);
+                cell.Advance(active, rows, at, state, cells, memory, fromEnd: (step & 1) != 0, MaxThreads);
                 at += (long)active * cell.Input.N;
                 if (Y != null) TakeOutputs(state, cell, keys, step, isReverse, active, direction);
             }

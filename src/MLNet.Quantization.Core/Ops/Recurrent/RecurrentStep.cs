@@ -88,6 +88,7 @@ internal sealed unsafe class RecurrentStep : Step
                 LastState = (float*)lastState,
                 LastCell = (float*)lastCell,
                 HasCell = _form.IsLstm,
+                MaxThreads = cells.Length * groups == 1 ? threads : 1,
             };
             var body = new Body(run, cells, _form.IsReverse, groups, rows, workspace, RecurrentRun.Bytes(cells[0], extents.Steps, rows));
             WorkerPool.Run(ref body, cells.Length * groups, threads);

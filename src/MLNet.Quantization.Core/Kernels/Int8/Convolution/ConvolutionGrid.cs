@@ -1,24 +1,21 @@
 namespace MLNet.Quantization.Kernels;
 
 /// <summary>
-/// How one image and one group of a convolution fall into chunks: lines of output pixels, parts of a line, panels of weights. Depends on
-/// the shapes alone.
+/// How one image and one group of a convolution fall into chunks, for so many lanes: lines of output pixels, parts of a line, panels of
+/// weights.
 /// </summary>
-/// <param name="Lines">Lines of a chunk.</param>
 /// <param name="LineChunks">Chunks along the lines.</param>
-/// <param name="Width">Pixels of a line in a chunk.</param>
 /// <param name="WidthChunks">Chunks along a line.</param>
-/// <param name="Panels">Panels of a chunk.</param>
 /// <param name="PanelChunks">Chunks along the panels.</param>
-internal readonly record struct ConvolutionGrid(int Lines, int LineChunks, int Width, int WidthChunks, int Panels, int PanelChunks)
+internal readonly record struct ConvolutionGrid(int LineChunks, int WidthChunks, int PanelChunks)
 {
-    /// <summary>Multiply-adds below which one thread is quicker than waking a second.</summary>
-    public const double Alone = 1.5e6;
+    /// <summary>Nanoseconds of a multiply-add and of an output, on one thread.</summary>
+    private const double ProductTime = 0.005, OutputTime = 0.06;
 
-    /// <summary>Multiply-adds of a chunk: some 20 µs.</summary>
-    private const double ChunkWork = 4e6;
+    /// <summary>Nanoseconds of a chunk, so that a late worker costs little.</summary>
+    private const double ChunkTime = 40_000;
 
-    private const int MaxChunks = 64;
+    private const int MostChunksOfLane = 16;
 
     /// <summary>Input of a chunk that stays in the second-level cache while all panels pass.</summary>
     private const int ChunkBytes = 384 << 10;
@@ -28,27 +25,30 @@ internal readonly record struct ConvolutionGrid(int Lines, int LineChunks, int W
 
     public int Chunks => LineChunks * WidthChunks * PanelChunks;
 
+    /// <summary>What one image takes on one thread, roughly, in nanoseconds, without its copy.</summary>
+    public static double Time(ConvolutionShape shape) => (shape.Work * ProductTime) + ((double)shape.Output.Count * shape.Outputs * OutputTime);
+
     /// <param name="shape">The extents.</param>
     /// <param name="weights">Of one group.</param>
     /// <param name="imageBytes">What the windows of one image are read from.</param>
-    public static ConvolutionGrid For(ConvolutionShape shape, Int8Weights weights, long imageBytes)
+    /// <param name="lanes">That one image is spread over.</param>
+    public static ConvolutionGrid For(ConvolutionShape shape, Int8Weights weights, long imageBytes, int lanes)
     {
         int lines = shape.Output.Depth * shape.Output.Height, width = shape.Output.Width, panels = weights.Panels.Length;
-        double work = shape.Work / shape.Groups;
-        int wanted = work < Alone ? 1 : (int)Math.Clamp(work / ChunkWork, 2, MaxChunks);
-        int panelChunks = weights.PackedBytes > imageBytes ? Math.Min(wanted, panels) : 1;
+        int wanted = lanes <= 1 ? 1 : lanes * (int)Math.Clamp(Time(shape) / shape.Groups / ChunkTime / lanes, 1, MostChunksOfLane);
+        bool byPanels = weights.PackedBytes > imageBytes && Balance(panels, wanted) >= Balance(lines, wanted);
+        int panelChunks = byPanels ? Math.Min(wanted, panels) : 1;
         int pixelChunks = Math.Max((wanted + panelChunks - 1) / panelChunks, (int)Math.Min(lines, imageBytes / ChunkBytes));
+        // As many for each lane.
+        if (lanes > 1 && !byPanels) pixelChunks = (pixelChunks + lanes - 1) / lanes * lanes;
         int lineChunks = Math.Clamp(pixelChunks, 1, Math.Max(1, lines));
         int widthChunks = Math.Clamp(pixelChunks / lineChunks, 1, Math.Max(1, width / LeastWidth));
-        var (l, lc) = Split(lines, lineChunks);
-        var (w, wc) = Split(width, widthChunks);
-        var (p, pc) = Split(panels, panelChunks);
-        return new(l, lc, w, wc, p, pc);
+        return new(lineChunks, widthChunks, panelChunks);
     }
 
-    private static (int Each, int Chunks) Split(int count, int chunks)
-    {
-        int each = Math.Max(1, (count + chunks - 1) / chunks);
-        return (each, (count + each - 1) / each);
-    }
+    /// <summary>Where chunk <paramref name="chunk"/> of <paramref name="chunks"/> begins.</summary>
+    public static int At(int count, int chunk, int chunks) => (int)((long)count * chunk / chunks);
+
+    /// <summary>The share of the time in which all chunks run, where they run at once.</summary>
+    private static double Balance(int count, int chunks) => count / (Math.Ceiling((double)count / chunks) * chunks);
 }

@@ -69,10 +69,11 @@ internal sealed unsafe class DepthwiseConvolution
         if (pixels == 0) return;
         fixed (byte* from = input, to = output, work = workspace)
         {
-            var body = new Body(plan, from, to, (byte*)(((nint)work + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment));
-            // A word is as much work as some ten multiply-adds of a matrix product.
-            int lanes = shape.Work * shape.Images * 10 < ConvolutionGrid.Alone ? 1 : Math.Min(Parallelism.Resolve(maxThreads), plan.Lanes);
-            WorkerPool.Run(ref body, shape.Images * plan.Chunks, lanes);
+            byte* scratch = (byte*)(((nint)work + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment);
+            int lanes = WorkerPool.LanesFor(shape.Images * plan.Time, maxThreads);
+            var split = plan.SplitFor(shape.Images >= 2 * lanes || shape.Images % lanes == 0 ? 1 : lanes);
+            var body = new Body(plan, split, from, to, scratch);
+            WorkerPool.Run(ref body, shape.Images * split.LineChunks * split.WidthChunks, lanes);
         }
         GC.KeepAlive(this);
         GC.KeepAlive(plan);
@@ -103,14 +104,21 @@ internal sealed unsafe class DepthwiseConvolution
         ((float*)offsets)[BlockConstants + place] = output.Multipliers[channel % _channels];
     }
 
-    private struct Body(Plan plan, byte* input, byte* output, byte* scratch) : IParallelBody
+    private readonly struct Body(Plan plan, Split split, byte* input, byte* output, byte* scratch) : IParallelBody
     {
-        public readonly void Run(int chunk, int lane)
+        public void Run(int chunk, int lane)
         {
-            int image = chunk / plan.Chunks;
-            plan.Compute(input + (image * plan.InputBytes), output + (image * plan.OutputBytes), chunk % plan.Chunks, scratch + (lane * plan.LaneBytes));
+            (chunk, int widthChunk) = Math.DivRem(chunk, split.WidthChunks);
+            var (image, lineChunk) = Math.DivRem(chunk, split.LineChunks);
+            plan.Compute(split, input + (image * plan.InputBytes), output + (image * plan.OutputBytes), lineChunk, widthChunk, scratch + (lane * split.LaneBytes));
         }
     }
+
+    /// <summary>How one image is spread: by lines, and where they are too few for the lanes, by parts of them.</summary>
+    /// <param name="LineChunks">Chunks along the lines.</param>
+    /// <param name="WidthChunks">Chunks along a line.</param>
+    /// <param name="LaneBytes">Scratch memory of a lane.</param>
+    internal sealed record Split(int LineChunks, int WidthChunks, long LaneBytes);
 
     /// <summary>A convolution at fixed extents. Immutable.</summary>
     internal sealed class Plan
@@ -118,7 +126,13 @@ internal sealed unsafe class DepthwiseConvolution
         private readonly DepthwiseConvolution _owner;
         private readonly PaddedImage _copy;
         private readonly AlignedBuffer _offsets;
-        private readonly int _lines;
+        private readonly Split[] _splits;
+
+        /// <summary>Nanoseconds of a multiply-add and of a word that is copied.</summary>
+        private const double ProductTime = 0.04, WordTime = 0.1;
+
+        /// <summary>Lines that a lane should have at least: what windows reach over is copied once more for each chunk.</summary>
+        private const int LinesOfLane = 4;
 
         public Plan(DepthwiseConvolution owner, ConvolutionShape shape)
         {
@@ -129,16 +143,11 @@ internal sealed unsafe class DepthwiseConvolution
             _copy = new(ActivationForm.Words, shape, shape.Channels, owner._source);
             InputBytes = (long)shape.Input.Count * shape.Channels * owner._source.ElementBytes;
             OutputBytes = (long)shape.Output.Count * shape.Channels;
-            int window = (shape.Window.Height - 1) * shape.Dilations.Height;
-            int most = (int)Math.Clamp((ChunkBytes / Math.Max(1, _copy.LineBytes) - window) / shape.Strides.Height, 4, Math.Max(4, shape.Output.Height));
-            // Two chunks an image at least, where it is not tiny, for two threads.
-            int chunks = Math.Max(shape.Work * 10 < ConvolutionGrid.Alone ? 1 : 2, (shape.Output.Height + most - 1) / most);
-            _lines = Math.Max(1, (shape.Output.Height + chunks - 1) / chunks);
-            Chunks = (shape.Output.Height + _lines - 1) / _lines;
-            int copied = ((_lines - 1) * shape.Strides.Height) + window + 1;
-            LaneBytes = _copy.BytesOf(copied) + _copy.ScratchBytes;
-            Lanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images * Chunks));
-            WorkspaceBytes = AlignedBuffer.Alignment + (Lanes * LaneBytes);
+            Time = (shape.Work * ProductTime) + ((double)_copy.Lines * _copy.LineBytes / sizeof(short) * WordTime);
+            _splits = new Split[WorkerPool.LaneCount];
+            for (int lanes = 1; lanes <= _splits.Length; lanes++) _splits[lanes - 1] = SplitOver(lanes);
+            WorkspaceBytes = AlignedBuffer.Alignment + (Math.Min(WorkerPool.LaneCount, Math.Max(1, shape.Images)) * _splits[0].LaneBytes);
+            for (int lanes = 2; lanes <= _splits.Length; lanes++) WorkspaceBytes = Math.Max(WorkspaceBytes, AlignedBuffer.Alignment + (lanes * _splits[lanes - 1].LaneBytes));
             _offsets = Offsets();
         }
 
@@ -152,34 +161,48 @@ internal sealed unsafe class DepthwiseConvolution
 
         public long WorkspaceBytes { get; }
 
-        /// <summary>Of one image.</summary>
-        public int Chunks { get; }
+        /// <summary>What one image takes on one thread, roughly, in nanoseconds.</summary>
+        public double Time { get; }
 
-        /// <summary>Threads that the workspace has room for.</summary>
-        public int Lanes { get; }
+        /// <summary>One image for so many lanes.</summary>
+        public Split SplitFor(int lanes) => _splits[lanes - 1];
 
-        public long LaneBytes { get; }
-
-        /// <summary>Copies the lines that a chunk reads, then computes it.</summary>
-        public void Compute(byte* image, byte* output, int chunk, byte* scratch)
+        private Split SplitOver(int lanes)
         {
-            int line = chunk * _lines, lines = Math.Min(_lines, Shape.Output.Height - line), first = line * Shape.Strides.Height;
-            int copied = ((lines - 1) * Shape.Strides.Height) + ((Shape.Window.Height - 1) * Shape.Dilations.Height) + 1;
-            for (int i = 0; i < copied; i++) _copy.CopyLine(image, first + i, scratch + (i * _copy.LineBytes), scratch + _copy.BytesOf(copied), _owner._source.Parameters.ZeroPoint);
-            byte* to = output + ((long)line * Shape.Output.Width * Shape.Channels);
+            int height = Shape.Output.Height, window = (Shape.Window.Height - 1) * Shape.Dilations.Height;
+            int most = (int)Math.Clamp((ChunkBytes / Math.Max(1, _copy.LineBytes) - window) / Shape.Strides.Height, 4, Math.Max(4, height));
+            int lines = (height + most - 1) / most, widths = 1;
+            if (height >= LinesOfLane * lanes) lines = (lines + lanes - 1) / lanes * lanes;
+            else widths = Math.Clamp((lanes + lines - 1) / Math.Max(1, lines), 1, Math.Max(1, Shape.Output.Width / 2));
+            lines = Math.Clamp(lines, 1, Math.Max(1, height));
+            int copied = (((height + lines - 1) / lines - 1) * Shape.Strides.Height) + window + 1;
+            return new(lines, widths, _copy.BytesOf(copied) + _copy.ScratchBytes);
+        }
+
+        /// <summary>Copies what a chunk reads, then computes it.</summary>
+        public void Compute(Split split, byte* image, byte* output, int lineChunk, int widthChunk, byte* scratch)
+        {
+            int line = ConvolutionGrid.At(Shape.Output.Height, lineChunk, split.LineChunks), lines = ConvolutionGrid.At(Shape.Output.Height, lineChunk + 1, split.LineChunks) - line;
+            int x = ConvolutionGrid.At(Shape.Output.Width, widthChunk, split.WidthChunks), width = ConvolutionGrid.At(Shape.Output.Width, widthChunk + 1, split.WidthChunks) - x;
+            int first = line * Shape.Strides.Height, copied = ((lines - 1) * Shape.Strides.Height) + ((Shape.Window.Height - 1) * Shape.Dilations.Height) + 1;
+            int pixel = x * Shape.Strides.Width, pixelEnd = pixel + ((width - 1) * Shape.Strides.Width) + ((Shape.Window.Width - 1) * Shape.Dilations.Width) + 1;
+            for (int i = 0; i < copied; i++)
+                _copy.CopyLine(image, first + i, scratch + (i * _copy.LineBytes), scratch + _copy.BytesOf(copied), _owner._source.Parameters.ZeroPoint, pixel, pixelEnd);
+            short* pixels = (short*)(scratch + (pixel * _copy.PixelBytes));
+            byte* to = output + ((((long)line * Shape.Output.Width) + x) * Shape.Channels);
             switch (_owner._bits)
             {
                 case 512:
-                    _owner.Lines<DepthLanes512, Vector512<short>, Vector512<short>, Vector512<int>>(this, (short*)scratch, lines, to);
+                    _owner.Lines<DepthLanes512, Vector512<short>, Vector512<short>, Vector512<int>>(this, pixels, lines, width, to);
                     break;
                 case 256:
-                    _owner.Lines<DepthLanes256, Vector256<short>, Vector256<short>, Vector256<int>>(this, (short*)scratch, lines, to);
+                    _owner.Lines<DepthLanes256, Vector256<short>, Vector256<short>, Vector256<int>>(this, pixels, lines, width, to);
                     break;
                 case 128:
-                    _owner.Lines<DepthLanesArm, Vector128<short>, Vector128<short>, Vector128<int>>(this, (short*)scratch, lines, to);
+                    _owner.Lines<DepthLanesArm, Vector128<short>, Vector128<short>, Vector128<int>>(this, pixels, lines, width, to);
                     break;
                 default:
-                    _owner.Lines<DepthLanesScalar, short, (short, short), int>(this, (short*)scratch, lines, to);
+                    _owner.Lines<DepthLanesScalar, short, (short, short), int>(this, pixels, lines, width, to);
                     break;
             }
         }
@@ -208,10 +231,10 @@ internal sealed unsafe class DepthwiseConvolution
     /// Lines of output pixels, block of channels by block. Where windows move by one pixel and some pixels fill a vector, a line is taken as
     /// pixels of as many channels, their weights repeated.
     /// </summary>
-    private void Lines<TLanes, TWords, TWeights, TSums>(Plan plan, short* pixels, int lines, byte* to)
+    private void Lines<TLanes, TWords, TWeights, TSums>(Plan plan, short* pixels, int lines, int pixelsOfLine, byte* to)
         where TLanes : IDepthLanes<TWords, TWeights, TSums> where TWords : unmanaged where TWeights : unmanaged where TSums : unmanaged
     {
-        int elements = _channels * _repeat, width = plan.Shape.Output.Width / _repeat, rest = plan.Shape.Output.Width - (width * _repeat);
+        int elements = _channels * _repeat, width = pixelsOfLine / _repeat, rest = pixelsOfLine - (width * _repeat);
         for (int block = 0; block < _blocks; block++)
         {
             var constants = (int*)_constants.Pointer + (block * 2 * BlockConstants);

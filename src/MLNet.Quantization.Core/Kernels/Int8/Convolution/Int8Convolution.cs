@@ -43,33 +43,17 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         if (output.Length < shape.Images * plan.OutputBytes) throw new ArgumentException($"The output holds {output.Length} bytes, needed are {shape.Images * plan.OutputBytes}.", nameof(output));
         if (workspace.Length < plan.WorkspaceBytes) throw new ArgumentException($"The workspace holds {workspace.Length} bytes, needed are {plan.WorkspaceBytes}.", nameof(workspace));
         if (pixels == 0 || shape.Outputs == 0) return;
-        int lanes = shape.Work * shape.Images < ConvolutionGrid.Alone ? 1 : Parallelism.Resolve(maxThreads);
+        int lanes = WorkerPool.LanesFor(shape.Images * plan.Time, maxThreads);
         fixed (byte* from = input, to = output, work = workspace)
         fixed (float* scales = rowScales)
         fixed (int* zeroPoints = rowZeroPoints)
         {
             byte* scratch = (byte*)(((nint)work + AlignedBuffer.Alignment - 1) & -AlignedBuffer.Alignment);
-            var run = new Pass(plan, from, to, scales, rowScales.Length > 1 ? 1 : 0, zeroPoints, rowZeroPoints.Length > 1 ? 1 : 0, scratch);
-            if (_inPlace)
-            {
-                run.Kind = PassKind.ChunksOfAll;
-                WorkerPool.Run(ref run, shape.Images * plan.Chunks, lanes);
-            }
-            else if (shape.Images >= 2 * lanes || lanes == 1)
-            {
-                run.Kind = PassKind.Images;
-                WorkerPool.Run(ref run, shape.Images, Math.Min(lanes, plan.CopyLanes));
-            }
-            else
-            {
-                for (run.Image = 0; run.Image < shape.Images; run.Image++)
-                {
-                    run.Kind = PassKind.LinesOfOne;
-                    WorkerPool.Run(ref run, plan.LineChunks, lanes);
-                    run.Kind = PassKind.ChunksOfOne;
-                    WorkerPool.Run(ref run, plan.Chunks, lanes);
-                }
-            }
+            bool wholeImages = shape.Images >= 2 * lanes || shape.Images % lanes == 0;
+            var kind = _inPlace ? PassKind.InPlace : wholeImages ? PassKind.Images : PassKind.Parts;
+            var split = plan.SplitFor(wholeImages ? 1 : lanes);
+            var run = new Pass(plan, kind, split, from, to, scales, rowScales.Length > 1 ? 1 : 0, zeroPoints, rowZeroPoints.Length > 1 ? 1 : 0, scratch);
+            WorkerPool.Run(ref run, kind == PassKind.Images ? shape.Images : shape.Images * split.Chunks, lanes);
         }
         GC.KeepAlive(plan);
     }
@@ -79,63 +63,67 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         /// <summary>A chunk is an image.</summary>
         Images,
 
-        /// <summary>A chunk is some lines of the copy of one image.</summary>
-        LinesOfOne,
+        /// <summary>A chunk is one of the grid of any image, with a copy of the lines that it reads.</summary>
+        Parts,
 
-        /// <summary>A chunk is a chunk of the grid of one image.</summary>
-        ChunksOfOne,
-
-        /// <summary>A chunk is a chunk of the grid of any image, in place.</summary>
-        ChunksOfAll,
+        /// <summary>A chunk is one of the grid of any image.</summary>
+        InPlace,
     }
 
-    private struct Pass(Plan plan, byte* input, byte* output, float* scales, int scaleStep, int* zeroPoints, int zeroPointStep, byte* scratch) : IParallelBody
+    private readonly struct Pass(Plan plan, PassKind kind, Split split, byte* input, byte* output, float* scales, int scaleStep, int* zeroPoints, int zeroPointStep, byte* scratch) : IParallelBody
     {
-        public PassKind Kind;
-        public int Image;
-
-        public readonly void Run(int chunk, int lane)
+        public void Run(int chunk, int lane)
         {
-            switch (Kind)
+            if (kind == PassKind.InPlace)
             {
-                case PassKind.Images:
-                    byte* copy = scratch + (lane * (plan.Copy.Bytes + plan.Copy.ScratchBytes));
-                    for (int line = 0; line < plan.Copy.Lines; line++) plan.Copy.CopyLine(ImageAt(chunk), line, copy + (line * plan.Copy.LineBytes), copy + plan.Copy.Bytes, ZeroPointOf(chunk));
-                    for (int i = 0; i < plan.Chunks; i++) Compute(copy, chunk, i);
-                    break;
-                case PassKind.LinesOfOne:
-                    int end = (int)((long)plan.Copy.Lines * (chunk + 1) / plan.LineChunks);
-                    for (int line = (int)((long)plan.Copy.Lines * chunk / plan.LineChunks); line < end; line++)
-                        plan.Copy.CopyLine(ImageAt(Image), line, scratch + (line * plan.Copy.LineBytes), scratch + plan.Copy.Bytes + (lane * plan.Copy.ScratchBytes), ZeroPointOf(Image));
-                    break;
-                case PassKind.ChunksOfOne:
-                    Compute(scratch, Image, chunk);
-                    break;
-                default:
-                    Compute(ImageAt(chunk / plan.Chunks), chunk / plan.Chunks, chunk % plan.Chunks);
-                    break;
+                Compute(ImageAt(chunk / split.Chunks), chunk / split.Chunks, chunk % split.Chunks);
+                return;
             }
+            byte* copy = scratch + (lane * split.LaneBytes);
+            if (kind == PassKind.Images)
+            {
+                Copy(chunk, copy, 0, plan.Copy.Lines);
+                for (int i = 0; i < split.Chunks; i++) Compute(copy, chunk, i);
+                return;
+            }
+            var (image, part) = Math.DivRem(chunk, split.Chunks);
+            var (first, end) = plan.LinesOf(split, part);
+            Copy(image, copy, first, end);
+            // Where the whole copy would begin.
+            Compute(copy - (first * plan.Copy.LineBytes), image, part);
         }
 
-        private readonly int ZeroPointOf(int image) => zeroPoints == null ? plan.ZeroPoint : zeroPoints[image * zeroPointStep];
+        private void Copy(int image, byte* to, int first, int end)
+        {
+            byte* beside = to + plan.Copy.BytesOf(end - first);
+            for (int line = first; line < end; line++) plan.Copy.CopyLine(ImageAt(image), line, to + ((line - first) * plan.Copy.LineBytes), beside, ZeroPointOf(image));
+        }
 
-        private readonly byte* ImageAt(int image) => input + (image * plan.InputBytes);
+        private int ZeroPointOf(int image) => zeroPoints == null ? plan.ZeroPoint : zeroPoints[image * zeroPointStep];
 
-        private readonly void Compute(byte* pixels, int image, int chunk)
+        private byte* ImageAt(int image) => input + (image * plan.InputBytes);
+
+        private void Compute(byte* pixels, int image, int chunk)
         {
             var t = new TileArguments { RowScales = scales + (image * scaleStep), RowZeroPoints = zeroPoints + (image * zeroPointStep) };
-            plan.Compute(ref t, pixels, output + (image * plan.OutputBytes), chunk);
+            plan.Compute(split.Grid, ref t, pixels, output + (image * plan.OutputBytes), chunk);
         }
     }
+
+    /// <summary>How one image is spread.</summary>
+    /// <param name="Grid">Of one group.</param>
+    /// <param name="Chunks">Of all groups.</param>
+    /// <param name="LaneBytes">Scratch memory of a lane.</param>
+    internal sealed record Split(ConvolutionGrid Grid, int Chunks, long LaneBytes);
 
     /// <summary>A convolution at fixed extents. Immutable.</summary>
     internal sealed class Plan
     {
-        /// <summary>A copy below which one thread is quicker than waking a second.</summary>
-        private const int AloneBytes = 96 << 10;
+        /// <summary>Nanoseconds of a byte that is copied.</summary>
+        private const double CopyTime = 0.05;
 
         private readonly Int8Convolution _owner;
-        private readonly ConvolutionGrid _grid;
+        private readonly Split[] _splits;
         private readonly AlignedBuffer _jumps;
         private readonly long _pixelBytes, _lineBytes;
         private readonly Placement _place;
@@ -153,12 +141,10 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
             InputBytes = (long)shape.Input.Count * shape.Channels * owner._source.ElementBytes;
             _place = shape.Placement ?? new(shape.Output, default, Extents.One);
             OutputBytes = (long)_place.Image.Count * shape.Outputs * owner.OutputBytes;
-            _grid = ConvolutionGrid.For(shape, owner._products[0].Weights, owner._inPlace ? InputBytes : Copy.Bytes);
-            Chunks = _grid.Chunks * shape.Groups;
-            LineChunks = Copy.Bytes < AloneBytes ? 1 : Math.Min(Copy.Lines, WorkerPool.LaneCount);
-            CopyLanes = Math.Max(1, Math.Min(WorkerPool.LaneCount, shape.Images));
-            WorkspaceBytes = owner._inPlace ? 0 : AlignedBuffer.Alignment
-                + Math.Max(CopyLanes * (Copy.Bytes + Copy.ScratchBytes), Copy.Bytes + (WorkerPool.LaneCount * Copy.ScratchBytes));
+            Time = ConvolutionGrid.Time(shape) + (owner._inPlace ? 0 : CopyTime * Copy.Bytes);
+            _splits = new Split[WorkerPool.LaneCount];
+            for (int lanes = 1; lanes <= _splits.Length; lanes++) _splits[lanes - 1] = SplitOver(lanes);
+            WorkspaceBytes = owner._inPlace ? 0 : AlignedBuffer.Alignment + Enumerable.Range(1, _splits.Length).Max(lanes => LanesOf(lanes) * _splits[lanes - 1].LaneBytes);
             _jumps = Jumps();
         }
 
@@ -177,23 +163,48 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
 
         public long WorkspaceBytes { get; }
 
-        /// <summary>Of one image, all groups.</summary>
-        public int Chunks { get; }
+        /// <summary>What one image takes on one thread, roughly, in nanoseconds.</summary>
+        public double Time { get; }
 
-        /// <summary>Into which copying one image falls.</summary>
-        public int LineChunks { get; }
+        /// <summary>One image for so many lanes; 1 also where each lane takes whole images.</summary>
+        public Split SplitFor(int lanes) => _splits[lanes - 1];
 
-        /// <summary>Copies of images that the workspace holds.</summary>
-        public int CopyLanes { get; }
+        private Split SplitOver(int lanes)
+        {
+            var grid = ConvolutionGrid.For(Shape, _owner._products[0].Weights, _owner._inPlace ? InputBytes : Copy.Bytes, lanes);
+            var split = new Split(grid, grid.LineChunks * grid.WidthChunks * grid.PanelChunks * Shape.Groups, 0);
+            if (_owner._inPlace) return split;
+            int lines = Copy.Lines;
+            if (lanes > 1 && Shape.Output.Count > 0) lines = Enumerable.Range(0, grid.LineChunks).Max(i => LinesAt(grid, i) is var (first, end) ? end - first : 0);
+            return split with { LaneBytes = Copy.BytesOf(lines) + Copy.ScratchBytes };
+        }
+
+        /// <summary>Lanes that need memory where an image is spread over <paramref name="lanes"/> of them.</summary>
+        private int LanesOf(int lanes) => lanes > 1 ? lanes : Math.Max(1, Math.Min(WorkerPool.LaneCount, Shape.Images));
+
+        /// <summary>The lines of the copy that a chunk reads.</summary>
+        public (int First, int End) LinesOf(Split split, int chunk) => LinesAt(split.Grid, chunk % (split.Chunks / Shape.Groups) / split.Grid.PanelChunks / split.Grid.WidthChunks);
+
+        private (int First, int End) LinesAt(ConvolutionGrid grid, int lineChunk)
+        {
+            int all = Shape.Output.Depth * Shape.Output.Height, first = ConvolutionGrid.At(all, lineChunk, grid.LineChunks), last = ConvolutionGrid.At(all, lineChunk + 1, grid.LineChunks) - 1;
+            int end = FirstLine(last) + ((Shape.Window.Depth - 1) * Shape.Dilations.Depth * _linesPerSlice) + ((Shape.Window.Height - 1) * Shape.Dilations.Height) + 1;
+            return (FirstLine(first), end);
+        }
+
+        /// <summary>The line where the windows of a line of outputs begin.</summary>
+        private int FirstLine(int line) => (line / Shape.Output.Height * Shape.Strides.Depth * _linesPerSlice) + (line % Shape.Output.Height * Shape.Strides.Height);
 
         /// <summary>One chunk of one image.</summary>
-        public void Compute(ref TileArguments t, byte* pixels, byte* output, int chunk)
+        public void Compute(ConvolutionGrid grid, ref TileArguments t, byte* pixels, byte* output, int chunk)
         {
-            int group = chunk / _grid.Chunks;
-            chunk %= _grid.Chunks;
-            int panel = chunk % _grid.PanelChunks * _grid.Panels, x = chunk / _grid.PanelChunks % _grid.WidthChunks * _grid.Width;
-            int line = chunk / _grid.PanelChunks / _grid.WidthChunks * _grid.Lines;
-            int width = Math.Min(_grid.Width, Shape.Output.Width - x), lineEnd = Math.Min(line + _grid.Lines, Shape.Output.Depth * Shape.Output.Height);
+            (chunk, int panelChunk) = Math.DivRem(chunk, grid.PanelChunks);
+            (chunk, int widthChunk) = Math.DivRem(chunk, grid.WidthChunks);
+            var (group, lineChunk) = Math.DivRem(chunk, grid.LineChunks);
+            int panels = _owner._products[group].Weights.Panels.Length, allLines = Shape.Output.Depth * Shape.Output.Height;
+            int panel = ConvolutionGrid.At(panels, panelChunk, grid.PanelChunks), panelEnd = ConvolutionGrid.At(panels, panelChunk + 1, grid.PanelChunks);
+            int x = ConvolutionGrid.At(Shape.Output.Width, widthChunk, grid.WidthChunks), width = ConvolutionGrid.At(Shape.Output.Width, widthChunk + 1, grid.WidthChunks) - x;
+            int line = ConvolutionGrid.At(allLines, lineChunk, grid.LineChunks), lineEnd = ConvolutionGrid.At(allLines, lineChunk + 1, grid.LineChunks);
             var product = _owner._products[group];
             int size = _owner.OutputBytes;
             product.SetStage(ref t);
@@ -210,7 +221,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
                 long lineC = (((_place.First.Depth + ((long)z * _place.Steps.Depth)) * _place.Image.Height) + _place.First.Height + ((long)y * _place.Steps.Height)) * _place.Image.Width;
                 t.C = output + ((lineC + _place.First.Width) * pixelC) + (x * t.Ldc) + ((long)group * Shape.GroupOutputs * size);
                 product.RunLines(
-                    t, lines, Shape.Strides.Height * _lineBytes, (long)_place.Steps.Height * _place.Image.Width * pixelC, width, panel, Math.Min(panel + _grid.Panels, product.Weights.Panels.Length));
+                    t, lines, Shape.Strides.Height * _lineBytes, (long)_place.Steps.Height * _place.Image.Width * pixelC, width, panel, panelEnd);
                 line += lines;
             }
         }

@@ -37,22 +37,24 @@ internal readonly unsafe struct PaddedImage(ActivationForm form, ConvolutionShap
         }
     }
 
-    /// <summary>Writes a line of the copy.</summary>
+    /// <summary>Writes a line of the copy, or a part of it.</summary>
     /// <param name="image">The image's first pixel.</param>
     /// <param name="line">Its number: depth · padded height + height.</param>
     /// <param name="to">First byte of the line.</param>
     /// <param name="scratch"><see cref="ScratchBytes"/>.</param>
     /// <param name="zeroPoint">Of the image's u8 codes: what pads have.</param>
-    public void CopyLine(byte* image, int line, byte* to, byte* scratch, int zeroPoint)
+    /// <param name="first">First pixel that is written, at its place in the line.</param>
+    /// <param name="end">After the last.</param>
+    public void CopyLine(byte* image, int line, byte* to, byte* scratch, int zeroPoint, int first = 0, int end = int.MaxValue)
     {
         int d = (line / _padded.Height) - shape.Pads.Depth, h = (line % _padded.Height) - shape.Pads.Height;
         bool outside = d < 0 || d >= shape.Input.Depth || h < 0 || h >= shape.Input.Height;
-        int left = Math.Clamp(shape.Pads.Width, 0, _padded.Width), skipped = Math.Max(0, -shape.Pads.Width);
-        int pixels = outside ? 0 : Math.Max(0, Math.Min(shape.Input.Width - skipped, _padded.Width - left));
-        if (outside) left = _padded.Width;
-        Fill(to, left, zeroPoint);
-        Fill(to + ((left + pixels) * PixelBytes), _padded.Width - left - pixels, zeroPoint);
-        if (pixels > 0) CopyPixels(image, ((((long)d * shape.Input.Height) + h) * shape.Input.Width) + skipped, pixels, to + (left * PixelBytes), scratch);
+        end = Math.Min(end, _padded.Width);
+        // Pixels of the line that are the image's.
+        int inside = Math.Clamp(shape.Pads.Width, first, end), outsideFrom = outside ? inside : Math.Clamp(shape.Pads.Width + shape.Input.Width, inside, end);
+        Fill(to + (first * PixelBytes), inside - first, zeroPoint);
+        Fill(to + (outsideFrom * PixelBytes), end - outsideFrom, zeroPoint);
+        if (outsideFrom > inside) CopyPixels(image, ((((long)d * shape.Input.Height) + h) * shape.Input.Width) + inside - shape.Pads.Width, outsideFrom - inside, to + (inside * PixelBytes), scratch);
     }
 
     /// <summary>Pads have the zero point, in the form of the kernel.</summary>
