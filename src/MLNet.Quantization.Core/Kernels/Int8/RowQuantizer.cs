@@ -37,10 +37,7 @@ internal static unsafe class RowQuantizer
 
     private readonly struct Body(float* x, int k, byte* q, float* scales, int* zeroPoints) : IRangeBody
     {
-        public void Run(int from, int to)
-        {
-            Rows(x + ((long)from * k), k, to - from, k, q + ((long)from * k), k, scales + from, zeroPoints + from);
-        }
+        public void Run(int from, int to) => Rows(x + ((long)from * k), k, to - from, k, q + ((long)from * k), k, scales + from, zeroPoints + from);
     }
 
     /// <summary>Quantizes rows; the codes of a row are unspecified where its scale is NaN.</summary>
@@ -68,7 +65,7 @@ internal static unsafe class RowQuantizer
     /// <summary>s8 codes without a zero point of values within ±127 steps, or of any where the scale is NaN; those of <see cref="NaiveInt8.SymmetricCode"/>.</summary>
     internal static void SymmetricCodes(float* x, int k, float scale, sbyte* q)
     {
-        if (k >= Vector512<float>.Count && Avx512BW.IsSupported && scale is > LeastFast and < MostFast) SymmetricCodes512(x, k, scale, q);
+        if (k >= Vector512<float>.Count && Avx512BW.IsSupported && scale is > Quantizer.LeastFast and < Quantizer.MostFast) SymmetricCodes512(x, k, scale, q);
         else Quantizer.Quantize(new ReadOnlySpan<float>(x, k), new(scale, 0), new Span<sbyte>(q, k), CodeGrid.Int8Narrow);
     }
 
