@@ -11,6 +11,7 @@ internal class VnniKernel(CallingConvention convention) : Int8Kernel
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<TileShape, nint> _tiles = [];
+    private readonly Dictionary<DepthTileShape, nint> _depthTiles = [];
     private readonly int[] _maxRows = [0, .. Enumerable.Range(1, 4).Select(v => TileShape.MaxRows(convention, v))];
 
     public VnniKernel() : this(CallingConvention.Native)
@@ -56,5 +57,18 @@ internal class VnniKernel(CallingConvention convention) : Int8Kernel
         }
     }
 
+    public override int MaxDepthVectors(int window) => DepthTileShape.MaxVectors(convention, window);
+
+    public override nint DepthTile(DepthTileShape shape)
+    {
+        lock (_lock)
+        {
+            if (!_depthTiles.TryGetValue(shape, out nint tile)) _depthTiles.Add(shape, tile = EmittedCode.Publish(Emit(shape)));
+            return tile;
+        }
+    }
+
     protected virtual byte[] Emit(TileShape shape) => VnniTile.Emit(shape, convention);
+
+    protected virtual byte[] Emit(DepthTileShape shape) => VnniDepthTile.Emit(shape, convention);
 }

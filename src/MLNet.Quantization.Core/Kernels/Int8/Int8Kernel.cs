@@ -37,6 +37,12 @@ internal abstract unsafe class Int8Kernel
     /// <summary>The function for a tile of that many rows, over segments or not: takes a TileArguments*.</summary>
     public abstract nint Tile(OutputStage stage, int vectors, int rows, bool segmented);
 
+    /// <summary>The most vectors of a tile of a depthwise convolution whose window has so many taps along the width; 0 where the kernel has no such tiles.</summary>
+    public virtual int MaxDepthVectors(int window) => 0;
+
+    /// <summary>The function for a tile of a depthwise convolution, native code: takes a DepthTileArguments*.</summary>
+    public virtual nint DepthTile(DepthTileShape shape) => throw new NotSupportedException($"{Name} has no tiles of depthwise convolutions.");
+
     /// <summary>Bytes of one activation in <see cref="Form"/>.</summary>
     public int ActivationBytes => Form == ActivationForm.Words ? 2 : 1;
 

@@ -41,13 +41,16 @@ internal sealed class QuantizedConv : Operator
         bool plain = source.Form == PixelForm.Codes && HasNoPads(context);
         if (plain && groups == 1 && w.Skip(2).All(k => k == 1) && AllOne(context, "strides"))
             return new PointwiseStep(stage.Product(Int8Gemm.Pack(codes, channels, outputs, transposed: true, kernel), 0), input);
+        var window = Extents.Of(w.AsSpan(2));
+        var dilations = Extents.Of([.. context.Attribute("dilations", ImmutableArray<long>.Empty).Select(d => (int)d)]);
         if (groups == channels && groups == outputs && w.Length <= 4 && stage.Codes is { } output)
-            return new DepthwiseStep(context, new DepthwiseConvolution(codes, channels, source, output, (int)context.Attribute("strides", ImmutableArray.Create(1L))[^1], kernel.Lanes * 32));
+        {
+            var tiles = QuadDepthwise.Fits(kernel, source.Form, window, dilations.Height) ? kernel : null;
+            return new DepthwiseStep(context, new DepthwiseConvolution(codes, channels, source, output, (int)context.Attribute("strides", ImmutableArray.Create(1L))[^1], kernel.Lanes * 32, tiles));
+        }
 
         bool inPlace = plain && Int8Convolution.CanReadInPlace(kernel, source.Form, channels, groups);
-        var window = Extents.Of(w.AsSpan(2));
-        int dilation = context.Attribute("dilations", ImmutableArray<long>.Empty) is { IsEmpty: false } d ? (int)d[^1] : 1;
-        var layout = PixelLayout.For(kernel, channels, groups, window.Width, dilation, inPlace);
+        var layout = PixelLayout.For(kernel, channels, groups, window.Width, dilations.Width, inPlace);
         var products = new Int8Product[groups];
         for (int g = 0; g < groups; g++)
         {

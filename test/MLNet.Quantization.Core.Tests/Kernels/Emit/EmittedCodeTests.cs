@@ -23,7 +23,7 @@ public sealed class EmittedCodeTests
         })
         {
             var allowed = general.Concat(vectors.Select(i => Register.ZMM0 + i)).ToHashSet();
-            foreach (var (shape, instructions) in Tiles(convention))
+            foreach (var (shape, instructions) in Tiles(convention).Select(t => ($"{t.Shape}", t.Instructions)).Concat(DepthTiles(convention).Select(t => ($"{t.Shape}", t.Instructions))))
             {
                 var factory = new InstructionInfoFactory();
                 foreach (var instruction in instructions)
@@ -52,6 +52,13 @@ public sealed class EmittedCodeTests
         {
             var products = instructions.Where(i => i.Mnemonic == Mnemonic.Vpdpbusd).ToArray();
             Assert.AreEqual(shape.Rows * shape.Vectors * 5, products.Length, $"{shape}"); // four groups a round, one in the rest
+            Assert.IsTrue(products.All(i => i.Encoding == EncodingKind.EVEX && i.Op0Register.IsZMM()));
+            Assert.IsFalse(instructions.Any(i => i.IsInvalid));
+        }
+        foreach (var (shape, instructions) in DepthTiles(CallingConvention.SystemV).Concat(DepthTiles(CallingConvention.Windows)))
+        {
+            var products = instructions.Where(i => i.Mnemonic == Mnemonic.Vpdpbusd).ToArray();
+            Assert.AreEqual(shape.Vectors * shape.Window * shape.Blocks, products.Length, $"{shape}");
             Assert.IsTrue(products.All(i => i.Encoding == EncodingKind.EVEX && i.Op0Register.IsZMM()));
             Assert.IsFalse(instructions.Any(i => i.IsInvalid));
         }
@@ -99,11 +106,27 @@ public sealed class EmittedCodeTests
                 for (int rows = 1; rows <= TileShape.MaxRows(convention, vectors); rows++)
                 {
                     var shape = new TileShape(rows, vectors, stage);
-                    byte[] code = VnniTile.Emit(shape, convention);
-                    var decoder = Decoder.Create(64, code);
-                    var instructions = new List<Instruction>();
-                    while (decoder.IP < (ulong)code.Length) instructions.Add(decoder.Decode());
-                    yield return (shape, instructions);
+                    yield return (shape, Decoded(VnniTile.Emit(shape, convention)));
                 }
+    }
+
+    private static IEnumerable<(DepthTileShape Shape, List<Instruction> Instructions)> DepthTiles(CallingConvention convention)
+    {
+        foreach (int window in new[] { 1, 3, 5, 9, 16 })
+            foreach (var (stride, dilation, store) in new[] { (1, 1, DepthStore.Apart), (2, 1, DepthStore.Dense), (3, 2, DepthStore.Part) })
+                for (int blocks = 1; blocks <= 4; blocks++)
+                    for (int vectors = 1; vectors <= DepthTileShape.MaxVectors(convention, window); vectors++)
+                    {
+                        var shape = new DepthTileShape(vectors, window, blocks, stride, dilation, 32, store);
+                        yield return (shape, Decoded(VnniDepthTile.Emit(shape, convention)));
+                    }
+    }
+
+    private static List<Instruction> Decoded(byte[] code)
+    {
+        var decoder = Decoder.Create(64, code);
+        var instructions = new List<Instruction>();
+        while (decoder.IP < (ulong)code.Length) instructions.Add(decoder.Decode());
+        return instructions;
     }
 }

@@ -91,16 +91,25 @@ public sealed class Int8ConvolutionTests
         }
     }
 
+    private static IEnumerable<ConvolutionShape> DepthwiseShapes(int channels)
+    {
+        ConvolutionShape Deep(int images, int[] input, int[] window, int[] strides, int[] dilations, int[] pads, int[] padsEnd) => Of(images, channels, channels, channels, input, window, strides, dilations, pads, padsEnd);
+        return
+        [
+            Deep(1, [9, 11], [3, 3], [1, 1], [1, 1], [1, 1], [1, 1]), Deep(3, [6, 5], [2, 3], [2, 2], [1, 2], [0, 1], [1, 3]),
+            Deep(1, [40], [5], [1], [2], [4], [0]), Deep(2, [1, 1], [5, 5], [1, 1], [1, 1], [2, 2], [2, 2]),
+            Deep(0, [4, 4], [1, 1], [1, 1], [1, 1], [0, 0], [0, 0]), Deep(2, [60, 50], [3, 3], [2, 2], [1, 1], [0, 0], [1, 1]),
+            Deep(2, [2, 40], [5, 5], [1, 1], [1, 1], [2, 2], [2, 2]), Deep(1, [13, 30], [5, 3], [1, 2], [2, 1], [4, 1], [4, 1]),
+            // A window of the padding alone, one wider than registers hold, one that takes only every third column.
+            Deep(1, [3, 4], [2, 1], [1, 1], [1, 1], [3, 0], [2, 0]), Deep(1, [5, 33], [4, 16], [1, 1], [3, 1], [9, 8], [0, 7]), Deep(1, [4, 50], [4, 2], [3, 3], [1, 1], [0, 0], [0, 0]),
+        ];
+    }
+
     [TestMethod]
     public void DepthwiseOnEveryWidthGivesTheBytesOfTheDefinition()
     {
-        foreach (int channels in new[] { 1, 3, 8, 16, 17, 24, 32, 33, 64, 100 })
-            foreach (var shape in new[]
-            {
-                Of(1, channels, channels, channels, [9, 11], [3, 3], [1, 1], [1, 1], [1, 1], [1, 1]), Of(3, channels, channels, channels, [6, 5], [2, 3], [2, 2], [1, 2], [0, 1], [1, 3]),
-                Of(1, channels, channels, channels, [40], [5], [1], [2], [4], [0]), Of(2, channels, channels, channels, [1, 1], [5, 5], [1, 1], [1, 1], [2, 2], [2, 2]),
-                Of(0, channels, channels, channels, [4, 4], [1, 1], [1, 1], [1, 1], [0, 0], [0, 0]), Of(2, channels, channels, channels, [60, 50], [3, 3], [2, 2], [1, 1], [0, 0], [1, 1]),
-            })
+        foreach (int channels in new[] { 1, 2, 3, 4, 8, 16, 17, 24, 32, 33, 64, 100 })
+            foreach (var shape in DepthwiseShapes(channels))
             {
                 var random = new Random(channels);
                 int zero = random.Next(256), count = shape.Images * shape.Input.Count * channels;
@@ -111,17 +120,28 @@ public sealed class Int8ConvolutionTests
                 float[] multipliers = [.. Enumerable.Range(0, channels).Select(_ => 0.03f * random.NextSingle())];
                 int[] bias = [.. Enumerable.Range(0, channels).Select(_ => random.Next(-9999, 9999))];
                 byte[] expected = [.. NaiveConvolution.Sums(shape, input.Span, zero, weights).Select((s, i) => NaiveInt8.Requantize(s + bias[i % channels], multipliers[i % channels], -5, -120, 125))];
-                foreach (int bits in new[] { 0, 128, 256, 512 })
+                var kernels = Int8KernelTests.AllKernels.Where(k => QuadDepthwise.Fits(k, PixelForm.Codes, shape.Window, shape.Dilations.Height));
+                foreach (var (bits, tiles) in new[] { 0, 128, 256, 512 }.Select(b => (b, (Int8Kernel?)null)).Concat(kernels.Select(k => (512, (Int8Kernel?)k))))
                     foreach (int threads in new[] { 1, 2 })
                     {
-                        var convolution = new DepthwiseConvolution(weights, channels, new(PixelForm.Codes, new(1, zero)), new(bias, multipliers, -5, -125, 120), shape.Strides.Width, bits);
-                        var plan = convolution.For(shape);
-                        using var output = new GuardedMemory<byte>(expected.Length);
-                        using var work = new GuardedMemory<byte>((int)plan.WorkspaceBytes);
-                        convolution.Run(plan, input.Span, output.Span, work.Span, threads);
-                        Assert.IsTrue(expected.AsSpan().SequenceEqual(output.Span), $"{bits} bits, {threads} threads, {shape}");
+                        var convolution = new DepthwiseConvolution(weights, channels, new(PixelForm.Codes, new(1, zero)), new(bias, multipliers, -5, -125, 120), shape.Strides.Width, bits, tiles);
+                        string what = $"{bits} bits, {tiles}, {threads} threads, {shape}";
+                        AssertGives(expected, convolution, shape, input.Span, threads, what);
+                        for (int i = 0; i < count; i++) input.Span[i] ^= 0x80;
+                        convolution = new DepthwiseConvolution(weights, channels, new(PixelForm.SignedCodes, new(1, zero)), new(bias, multipliers, -5, -125, 120), shape.Strides.Width, bits, tiles);
+                        AssertGives(expected, convolution, shape, input.Span, threads, $"s8, {what}");
+                        for (int i = 0; i < count; i++) input.Span[i] ^= 0x80;
                     }
             }
+
+        static void AssertGives(byte[] expected, DepthwiseConvolution convolution, ConvolutionShape shape, ReadOnlySpan<byte> input, int threads, string what)
+        {
+            var plan = convolution.For(shape);
+            using var output = new GuardedMemory<byte>(expected.Length);
+            using var work = new GuardedMemory<byte>((int)plan.WorkspaceBytes);
+            convolution.Run(plan, input, output.Span, work.Span, threads);
+            Assert.IsTrue(expected.AsSpan().SequenceEqual(output.Span), what);
+        }
     }
 
     [TestMethod]

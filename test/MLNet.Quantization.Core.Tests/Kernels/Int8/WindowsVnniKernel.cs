@@ -7,5 +7,9 @@ internal sealed class WindowsVnniKernel() : VnniKernel(CallingConvention.Windows
 {
     public override string Name => base.Name + "-windows";
 
-    protected override byte[] Emit(TileShape shape) => OperatingSystem.IsWindows() ? base.Emit(shape) : [0x48, 0x89, 0xF9, .. base.Emit(shape)]; // mov rcx, rdi
+    protected override byte[] Emit(TileShape shape) => Moved(base.Emit(shape));
+
+    protected override byte[] Emit(DepthTileShape shape) => Moved(base.Emit(shape));
+
+    private static byte[] Moved(byte[] code) => OperatingSystem.IsWindows() ? code : [0x48, 0x89, 0xF9, .. code]; // mov rcx, rdi
 }

@@ -4,8 +4,8 @@ namespace MLNet.Quantization.Kernels;
 
 /// <summary>
 /// An INT8 convolution of each channel by itself, over one or two spatial axes, to 8-bit codes: widened to int16, two taps multiplied and
-/// summed at once, all channels of a vector side by side. Exact in int32, so the bits are those of the definition on every instruction
-/// set. Immutable, for any number of threads.
+/// summed at once, all channels of a vector side by side, or by tiles of <see cref="QuadDepthwise"/>. Exact in int32, so the bits are those of
+/// the definition on every instruction set. Immutable, for any number of threads.
 /// </summary>
 internal sealed unsafe class DepthwiseConvolution
 {
@@ -15,6 +15,7 @@ internal sealed unsafe class DepthwiseConvolution
     private const int MostBits = 512;
 
     private readonly AlignedBuffer _weights, _constants;
+    private readonly QuadDepthwise? _quads;
     private readonly PixelSource _source;
     private readonly int _channels, _bits, _blockChannels, _blocks, _taps, _outputZeroPoint;
 
@@ -28,7 +29,8 @@ internal sealed unsafe class DepthwiseConvolution
     /// <param name="output">What comes out, its bias and multipliers by channel.</param>
     /// <param name="stride">Of the windows along the width.</param>
     /// <param name="bits">Width of the widest vectors to use; those of the INT8 kernel.</param>
-    public DepthwiseConvolution(ReadOnlySpan<sbyte> weights, int channels, PixelSource source, CodeOutput output, int stride, int bits = MostBits)
+    /// <param name="tiles">A kernel whose tiles compute the lines (<see cref="QuadDepthwise.Fits"/>); null: words.</param>
+    public DepthwiseConvolution(ReadOnlySpan<sbyte> weights, int channels, PixelSource source, CodeOutput output, int stride, int bits = MostBits, Int8Kernel? tiles = null)
     {
         _channels = channels;
         _source = source;
@@ -38,9 +40,11 @@ internal sealed unsafe class DepthwiseConvolution
         if (stride == 1 && _blockChannels > channels && _blockChannels % channels == 0) _repeat = _blockChannels / channels;
         _blocks = (channels + _blockChannels - 1) / _blockChannels;
         (_outputZeroPoint, _low, _high) = (output.ZeroPoint, output.ClampMin - output.ZeroPoint, output.ClampMax - output.ZeroPoint);
+        _quads = tiles is null ? null : new(tiles, weights, channels, source, output, stride);
+        if (_quads is not null) (_repeat, _blocks) = (1, 0);
         _weights = new AlignedBuffer((long)_blocks * BlockWeights * sizeof(short));
         _constants = new AlignedBuffer((long)_blocks * 2 * BlockConstants * sizeof(int));
-        for (int c = 0; c < channels * _repeat; c++) Place(c, weights.Slice(c % channels * _taps, _taps), output);
+        for (int c = 0; _blocks > 0 && c < channels * _repeat; c++) Place(c, weights.Slice(c % channels * _taps, _taps), output);
     }
 
     private int Pairs => (_taps + 1) / 2;
@@ -125,11 +129,12 @@ internal sealed unsafe class DepthwiseConvolution
     {
         private readonly DepthwiseConvolution _owner;
         private readonly PaddedImage _copy;
+        private readonly QuadDepthwise.Plan? _quads;
         private readonly AlignedBuffer _offsets;
         private readonly Split[] _splits;
 
-        /// <summary>Nanoseconds of a multiply-add and of a word that is copied.</summary>
-        private const double ProductTime = 0.04, WordTime = 0.1;
+        /// <summary>Nanoseconds of a multiply-add and of a word that is copied; the same by tiles, and of a byte that is zipped.</summary>
+        private const double ProductTime = 0.04, WordTime = 0.1, QuadTime = 0.015, ZipTime = 0.1;
 
         /// <summary>Lines that a lane should have at least: what windows reach over is copied once more for each chunk.</summary>
         private const int LinesOfLane = 4;
@@ -141,9 +146,12 @@ internal sealed unsafe class DepthwiseConvolution
             _owner = owner;
             Shape = shape;
             _copy = new(ActivationForm.Words, shape, shape.Channels, owner._source);
+            _quads = owner._quads?.For(shape);
             InputBytes = (long)shape.Input.Count * shape.Channels * owner._source.ElementBytes;
             OutputBytes = (long)shape.Output.Count * shape.Channels;
-            Time = (shape.Work * ProductTime) + ((double)_copy.Lines * _copy.LineBytes / sizeof(short) * WordTime);
+            Time = _quads is null
+                ? (shape.Work * ProductTime) + ((double)_copy.Lines * _copy.LineBytes / sizeof(short) * WordTime)
+                : (shape.Work * QuadTime) + (InputBytes * ZipTime);
             _splits = new Split[WorkerPool.LaneCount];
             for (int lanes = 1; lanes <= _splits.Length; lanes++) _splits[lanes - 1] = SplitOver(lanes);
             WorkspaceBytes = AlignedBuffer.Alignment + (Math.Min(WorkerPool.LaneCount, Math.Max(1, shape.Images)) * _splits[0].LaneBytes);
@@ -170,6 +178,8 @@ internal sealed unsafe class DepthwiseConvolution
         private Split SplitOver(int lanes)
         {
             int height = Shape.Output.Height, window = (Shape.Window.Height - 1) * Shape.Dilations.Height;
+            // Blocks of lines come and go: nothing is gained by fewer lines at a time.
+            if (_quads is not null) return new(Math.Clamp(lanes, 1, Math.Max(1, height)), 1, AlignedBuffer.Align(_quads.ScratchBytes));
             int most = (int)Math.Clamp((ChunkBytes / Math.Max(1, _copy.LineBytes) - window) / Shape.Strides.Height, 4, Math.Max(4, height));
             int lines = (height + most - 1) / most, widths = 1;
             if (height >= LinesOfLane * lanes) lines = (lines + lanes - 1) / lanes * lanes;
@@ -184,12 +194,17 @@ internal sealed unsafe class DepthwiseConvolution
         {
             int line = ConvolutionGrid.At(Shape.Output.Height, lineChunk, split.LineChunks), lines = ConvolutionGrid.At(Shape.Output.Height, lineChunk + 1, split.LineChunks) - line;
             int x = ConvolutionGrid.At(Shape.Output.Width, widthChunk, split.WidthChunks), width = ConvolutionGrid.At(Shape.Output.Width, widthChunk + 1, split.WidthChunks) - x;
+            byte* to = output + ((((long)line * Shape.Output.Width) + x) * Shape.Channels);
+            if (_quads is not null)
+            {
+                _quads.Compute(image, line, lines, to, scratch);
+                return;
+            }
             int first = line * Shape.Strides.Height, copied = ((lines - 1) * Shape.Strides.Height) + ((Shape.Window.Height - 1) * Shape.Dilations.Height) + 1;
             int pixel = x * Shape.Strides.Width, pixelEnd = pixel + ((width - 1) * Shape.Strides.Width) + ((Shape.Window.Width - 1) * Shape.Dilations.Width) + 1;
             for (int i = 0; i < copied; i++)
                 _copy.CopyLine(image, first + i, scratch + (i * _copy.LineBytes), scratch + _copy.BytesOf(copied), _owner._source.Parameters.ZeroPoint, pixel, pixelEnd);
             short* pixels = (short*)(scratch + (pixel * _copy.PixelBytes));
-            byte* to = output + ((((long)line * Shape.Output.Width) + x) * Shape.Channels);
             switch (_owner._bits)
             {
                 case 512:
