@@ -16,9 +16,6 @@ internal sealed class VnniTile
     /// <summary>How far ahead weights are asked for: about the time that the second-level cache takes to answer.</summary>
     private const int PrefetchBytes = 2048;
 
-    /// <summary>The same for a row or two, which pass through weights at the speed of the third-level cache or of memory.</summary>
-    private const int FarPrefetchBytes = 4096;
-
     private const int VectorBytes = 64;
 
     private readonly Assembler _code = new(64) { PreferVex = false }; // the VEX form of vpdpbusd is another instruction set's
@@ -150,8 +147,9 @@ internal sealed class VnniTile
     {
         int loaded = _shape.WeightRegisters, broadcasts = Math.Min(4, _free.Length - loaded);
         AssemblerMemoryOperand Weights(int v) => __zmmword_ptr[_weights + (((u * _shape.Vectors) + v) * VectorBytes)];
-        int ahead = _shape.Rows <= 2 ? FarPrefetchBytes : PrefetchBytes;
-        for (int v = 0; v < _shape.Vectors; v++) _code.prefetcht0(__byte_ptr[_weights + (((u * _shape.Vectors) + v) * VectorBytes) + ahead]);
+        // With a row or two, weights are one stream at the speed of a cache, which the processor follows by itself: asking takes load slots,
+        // and asks for the wrong panel where panels are walked from the end.
+        for (int v = 0; v < _shape.Vectors && _shape.Rows > 2; v++) _code.prefetcht0(__byte_ptr[_weights + (((u * _shape.Vectors) + v) * VectorBytes) + PrefetchBytes]);
         for (int v = 0; v < loaded; v++) _code.vmovdqu32(_free[v], Weights(v));
         for (int r = 0; r < _shape.Rows; r++)
         {
