@@ -10,7 +10,7 @@ namespace MLNet.Quantization.Kernels;
 /// <param name="PanelChunks">Chunks along n.</param>
 internal readonly record struct ProductGrid(int RowsPerChunk, int RowChunks, int PanelsPerChunk, int PanelChunks)
 {
-    /// <summary>Nanoseconds of a multiply-add, of one where few rows share the weights that pass, and of an output.</summary>
+    /// <summary>Nanoseconds of a multiply-add, of one where few rows share the weights that pass, and of an output, those that fill a vector counted.</summary>
     private const double ProductTime = 0.005, FewRowsTime = 0.018, OutputTime = 0.06;
 
     /// <summary>Rows that make a tile high enough for the weights not to matter.</summary>
@@ -30,7 +30,7 @@ internal readonly record struct ProductGrid(int RowsPerChunk, int RowChunks, int
     public int Chunks => RowChunks * PanelChunks;
 
     /// <summary>What the product takes on one thread, roughly, in nanoseconds.</summary>
-    public static double Time(int m, Int8Weights weights) => (double)m * weights.N * ((weights.K * (m < FewRows ? FewRowsTime : ProductTime)) + OutputTime);
+    public static double Time(int m, Int8Weights weights) => (double)m * weights.PaddedN * ((weights.K * (m < FewRows ? FewRowsTime : ProductTime)) + OutputTime);
 
     public static ProductGrid For(int m, Int8Weights weights, int lanes)
     {

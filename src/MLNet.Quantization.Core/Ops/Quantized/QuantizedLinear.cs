@@ -73,13 +73,31 @@ internal sealed class QuantizedLinear : Operator
             if (inputType == ElementType.UInt8) return context.Input<byte>(0);
             var codes = context.Workspace[..(rows * k)];
             rest = context.Workspace[(int)AlignedBuffer.Align(codes.Length)..];
-            if (inputType == ElementType.Float) Quantizer.Quantize(context.Input<float>(0), Parameters, codes);
+            if (inputType == ElementType.Float) Quantize(context.Input<float>(0), codes, context.MaxThreads);
             else
             {
                 var signed = context.Input<byte>(0);
                 for (int i = 0; i < codes.Length; i++) codes[i] = (byte)(signed[i] ^ 0x80);
             }
             return codes;
+        }
+
+        /// <summary>Nanoseconds of a value that is quantized.</summary>
+        private const double ValueTime = 0.15;
+
+        private unsafe void Quantize(ReadOnlySpan<float> x, Span<byte> codes, int maxThreads)
+        {
+            fixed (float* from = x)
+            fixed (byte* to = codes)
+            {
+                var body = new Quantization(from, Parameters, to);
+                Ranges.Run(ref body, codes.Length, unit: 64, ValueTime, maxThreads);
+            }
+        }
+
+        private readonly unsafe struct Quantization(float* x, AffineParameters parameters, byte* codes) : IRangeBody
+        {
+            public void Run(int from, int to) => Quantizer.Quantize(new ReadOnlySpan<float>(x + from, to - from), parameters, new Span<byte>(codes + from, to - from));
         }
     }
 
