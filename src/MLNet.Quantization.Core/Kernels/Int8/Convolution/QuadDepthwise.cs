@@ -85,12 +85,17 @@ internal sealed unsafe class QuadDepthwise
         /// <summary>Blocks that lines need at a time where windows are no higher than most; the next one then takes the place of the one before.</summary>
         private const int Ring = 2;
 
+        /// <summary>Of blocks, that the first-level cache keeps.</summary>
+        private const int CacheBytes = 24 << 10;
+
         private readonly QuadDepthwise _owner;
         private readonly ConvolutionShape _shape;
         private readonly Line[] _lines;
         private readonly int _padded, _columnBytes, _mostVectors;
         private readonly long _blockBytes, _vectorStep;
-        private readonly int _slots;
+
+        /// <summary>Blocks of a plane at a time, and planes: as many as stay in the cache, so that lines of the output are written whole.</summary>
+        private readonly int _slots, _planes;
         private readonly DepthStore _store;
         private readonly nint[] _tiles;
 
@@ -118,7 +123,8 @@ internal sealed unsafe class QuadDepthwise
                 _lines[i] = _lines[i] with { From = slot * _blockBytes, BlockStep = slot + 1 < _slots ? _blockBytes : -slot * _blockBytes };
             }
             // Columns behind a line are read by lanes that are not stored.
-            ScratchBytes = (_slots * _blockBytes) + VectorBytes;
+            _planes = (int)Math.Clamp(CacheBytes / Math.Max(1, _slots * _blockBytes), 1, owner.Planes);
+            ScratchBytes = (_planes * _slots * _blockBytes) + VectorBytes;
             _mostVectors = owner._kernel.MaxDepthVectors(shape.Window.Width);
             _tiles = new nint[(MostBlocks + 1) * (_mostVectors + 1)];
             var (vectors, rest) = Math.DivRem(shape.Output.Width, owner._repeat);
@@ -132,7 +138,7 @@ internal sealed unsafe class QuadDepthwise
         /// <summary>Of one thread.</summary>
         public long ScratchBytes { get; }
 
-        /// <summary>Zips the lines that some lines of the output read, some blocks of a plane at a time, and computes these.</summary>
+        /// <summary>Zips the lines that some lines of the output read, some blocks at a time, and computes these.</summary>
         /// <param name="image">Channels last.</param>
         /// <param name="line">First line of the output.</param>
         /// <param name="count">How many.</param>
@@ -145,19 +151,23 @@ internal sealed unsafe class QuadDepthwise
             var t = _owner._stage;
             t.Order = (int*)_owner._scales.Pointer + (_owner.Planes * Lanes);
             long lineCodes = (long)_shape.Output.Width * _owner._channels;
-            for (int plane = 0; plane < _owner.Planes; plane++)
+            for (int first = 0; first < _owner.Planes; first += _planes)
             {
-                t.Scales = (float*)_owner._scales.Pointer + (plane * Lanes);
-                byte* codes = to + _owner.ChannelAt(plane), pixels = image + _owner.ChannelAt(plane);
-                int ready = lines[0].First;
+                int end = Math.Min(first + _planes, _owner.Planes), ready = lines[0].First;
+                byte* codes = to;
                 foreach (ref readonly var l in lines)
                 {
-                    for (; ready < l.End; ready++) ZipBlock(pixels, ready, scratch + (ready % _slots * _blockBytes));
-                    t.From = scratch + l.From;
+                    for (; ready < l.End; ready++)
+                        for (int p = first; p < end; p++) ZipBlock(image + _owner.ChannelAt(p), ready, scratch + ((((p - first) * _slots) + (ready % _slots)) * _blockBytes));
                     t.BlockStep = l.BlockStep;
-                    t.Constants = l.Constants.Pointer + (plane * l.ConstantBytes);
-                    t.Output = codes;
-                    ComputeLine(&t, l.Count);
+                    for (int p = first; p < end; p++)
+                    {
+                        t.From = scratch + ((p - first) * _slots * _blockBytes) + l.From;
+                        t.Constants = l.Constants.Pointer + (p * l.ConstantBytes);
+                        t.Scales = (float*)_owner._scales.Pointer + (p * Lanes);
+                        t.Output = codes + _owner.ChannelAt(p);
+                        ComputeLine(&t, l.Count);
+                    }
                     codes += lineCodes;
                 }
             }
@@ -188,7 +198,7 @@ internal sealed unsafe class QuadDepthwise
         /// <summary>Columns beside the image, which stay as they are while blocks come and go between them.</summary>
         private void FillPads(byte* scratch)
         {
-            for (int s = 0; s < _slots; s++, scratch += _blockBytes)
+            for (int s = 0; s < _slots * _planes; s++, scratch += _blockBytes)
             {
                 new Span<byte>(scratch, _left * _columnBytes).Fill((byte)_owner._zeroPoint);
                 new Span<byte>(scratch + ((long)(_left + _pixels) * _columnBytes), (_padded - _left - _pixels) * _columnBytes).Fill((byte)_owner._zeroPoint);
