@@ -59,6 +59,23 @@ public sealed partial class QuantizedModelTransformer : ITransformer
     }
 
     /// <summary>
+    /// Bytes that activations and scratch memory take at their peak while some rows are scored together: one block of memory, in which values
+    /// that do not live at the same time lie over each other. A thread that scores keeps one; the model's weights come on top, once. Where
+    /// shapes follow from the data itself, what is known before there is data counts.
+    /// </summary>
+    /// <param name="inputSchema">Of the rows.</param>
+    /// <param name="rows">How many are scored together, 1 or more: 1 in a prediction engine, up to 256 in a data view. A model whose rows cannot be stacked takes one at a time.</param>
+    /// <exception cref="ArgumentException">A column is missing, or of a type or length that the model cannot take.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="rows"/> is less than 1.</exception>
+    public long PeakActivationBytes(DataViewSchema inputSchema, int rows = 1)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        using var run = new BoundModel(_scoring, inputSchema).RentExactly(rows);
+        return run.ArenaBytes;
+    }
+
+    /// <summary>
     /// Writes the quantized model as an ONNX file. In QDQ form QuantizeLinear and DequantizeLinear stand around what is computed in INT8;
     /// a model with dynamic activations holds INT8 weights behind DequantizeLinear and says so in its metadata, and other tools compute it
     /// in float, because ONNX has no operator with one scale a row. In QOperator form the operators themselves compute on codes, some of
