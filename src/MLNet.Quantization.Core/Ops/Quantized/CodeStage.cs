@@ -36,6 +36,14 @@ internal sealed record CodeStage(CodeOutput? Codes, AffineParameters Input, floa
         return new(codes, input, scales, [], OutputType(context) == ElementType.Int8);
     }
 
+    /// <summary>The same for all channels of so many pixels.</summary>
+    public CodeStage Repeat(int pixels)
+    {
+        return this with { Codes = Codes is null ? null : Codes with { Bias = Copies(Codes.Bias), Multipliers = Copies(Codes.Multipliers) }, Scales = Copies(Scales), Bias = Copies(Bias) };
+
+        T[] Copies<T>(T[] values) => [.. Enumerable.Repeat(values, pixels).SelectMany(v => v)];
+    }
+
     /// <summary>The product whose columns are the channels from <paramref name="first"/> on.</summary>
     public Int8Product Product(Int8Weights weights, int first)
     {

@@ -24,20 +24,15 @@ internal sealed class DynamicQuantizedConv : Operator
     {
         var weights = LinearShape.Weights(context);
         int[] w = weights.Dims;
-        int groups = (int)context.Attribute("group", 1L), channels = w[1] * groups, each = w[0] / groups, count = weights.Count / groups;
+        int groups = (int)context.Attribute("group", 1L), channels = w[1] * groups;
         var kernel = Int8Gemm.Best;
         var window = Extents.Of(w.AsSpan(2));
         int dilation = context.Attribute("dilations", ImmutableArray<long>.Empty) is { IsEmpty: false } d ? (int)d[^1] : 1;
-        var layout = PixelLayout.For(kernel, channels, groups, window.Width, dilation, inPlace: false);
         float[] scales = LinearShape.Scales(context, w[0]), bias = LinearShape.Bias<float>(context).ToArray();
-        var products = new Int8Product[groups];
-        for (int g = 0; g < groups; g++)
-        {
-            sbyte[] arranged = layout.Arrange(weights.Span<sbyte>().Slice(g * count, count), each, w[1], window);
-            var packed = Int8Gemm.Pack(arranged, layout.Segments(window) * layout.SegmentLength, each, transposed: false, kernel);
-            products[g] = new FloatProduct(packed, scales.AsSpan(g * each, each), bias.Length == 0 ? default : bias.AsSpan(g * each, each));
-        }
-        return new ConvStep(context, new(products, layout, new(PixelForm.CodesChannelsFirst, default), inPlace: false));
+        var form = ConvolutionForm.Of(
+            kernel, weights.Span<sbyte>(), channels, w[0], groups, window, dilation, inPlace: false,
+            (packed, first) => new FloatProduct(packed, scales.AsSpan(first, packed.N), bias.Length == 0 ? default : bias.AsSpan(first, packed.N)));
+        return new ConvStep(context, new([form], new(PixelForm.CodesChannelsFirst, default), inPlace: false));
     }
 
     private sealed class ConvStep(PrepareContext node, Int8Convolution convolution) : Step

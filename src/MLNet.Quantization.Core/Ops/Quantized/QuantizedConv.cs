@@ -50,15 +50,11 @@ internal sealed class QuantizedConv : Operator
         }
 
         bool inPlace = plain && Int8Convolution.CanReadInPlace(kernel, source.Form, channels, groups);
-        var layout = PixelLayout.For(kernel, channels, groups, window.Width, dilations.Width, inPlace);
-        var products = new Int8Product[groups];
-        for (int g = 0; g < groups; g++)
-        {
-            int count = codes.Length / groups, each = outputs / groups;
-            sbyte[] arranged = layout.Arrange(codes.Slice(g * count, count), each, w[1], window);
-            products[g] = stage.Product(Int8Gemm.Pack(arranged, layout.Segments(window) * layout.SegmentLength, each, transposed: false, kernel), g * each);
-        }
-        return new ConvStep(context, new(products, layout, source, inPlace), input);
+        var forms = new List<ConvolutionForm> { ConvolutionForm.Of(kernel, codes, channels, outputs, groups, window, dilations.Width, inPlace, stage.Product) };
+        int stride = (int)context.Attribute("strides", ImmutableArray.Create(1L))[^1];
+        if (groups == 1 && dilations.Width == 1 && ConvolutionForm.BestPixels(kernel, channels, outputs, window, stride, inPlace) is > 1 and int pixels)
+            forms.Insert(0, ConvolutionForm.Wide(kernel, codes, channels, outputs, window, stride, pixels, inPlace, w => stage.Repeat(pixels).Product(w, 0)));
+        return new ConvStep(context, new([.. forms], source, inPlace), input);
     }
 
     private static bool IsChannelsFirst(OpContext context) => context.Attribute("channels_first", 0L) != 0;

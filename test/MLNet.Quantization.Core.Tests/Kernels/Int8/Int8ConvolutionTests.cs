@@ -171,14 +171,55 @@ public sealed class Int8ConvolutionTests
         return new(images, channels, outputs, groups, Extents.Of(input), Extents.Of(window), Extents.Of(strides), Extents.Of(dilations), Extents.Of([.. Enumerable.Repeat(0, 3 - input.Length), .. pads]), Extents.Of(output));
     }
 
-    private static Int8Convolution Make(Int8Kernel kernel, ConvolutionShape s, sbyte[] weights, PixelSource source, bool inPlace, Func<Int8Weights, int, Int8Product> product)
+    private static Int8Convolution Make(Int8Kernel kernel, ConvolutionShape s, sbyte[] weights, PixelSource source, bool inPlace, Func<Int8Weights, int, Int8Product> product) =>
+        new([ConvolutionForm.Of(kernel, weights, s.Channels, s.Outputs, s.Groups, s.Window, s.Dilations.Width, inPlace, product)], source, inPlace);
+
+    /// <summary>Lines of outputs shorter than a row, as long, a little longer; with the remainder that is computed twice on the last pixel of the input.</summary>
+    private static IEnumerable<ConvolutionShape> WideShapes()
     {
-        var layout = PixelLayout.For(kernel, s.Channels, s.Groups, s.Window.Width, s.Dilations.Width, inPlace);
-        int each = weights.Length / s.Groups;
-        var products = Enumerable.Range(0, s.Groups).Select(g => product(
-            Int8Gemm.Pack(layout.Arrange(weights.AsSpan(g * each, each), s.GroupOutputs, s.GroupChannels, s.Window), layout.Segments(s.Window) * layout.SegmentLength, s.GroupOutputs, false, kernel),
-            g * s.GroupOutputs));
-        return new([.. products], layout, source, inPlace);
+        foreach (var (channels, outputs) in new[] { (1, 8), (1, 3), (3, 5), (4, 16), (7, 1) })
+        {
+            yield return Of(1, channels, outputs, 1, [6, 28], [5, 5], [1, 1], [1, 1], [2, 2], [2, 2]);
+            yield return Of(2, channels, outputs, 1, [5, 9], [3, 4], [2, 1], [2, 1], [0, 0], [0, 0]);
+            yield return Of(1, channels, outputs, 1, [7, 11], [3, 2], [1, 3], [1, 1], [1, 1], [1, 2]);
+            yield return Of(1, channels, outputs, 1, [120], [3], [2], [1], [0], [3]);
+            yield return Of(3, channels, outputs, 1, [2, 3, 4], [2, 1, 2], [1, 2, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]);
+            yield return Of(1, channels, outputs, 1, [3, 2], [2, 2], [1, 1], [1, 1], [0, 0], [0, 0]);
+        }
+    }
+
+    [TestMethod]
+    public void RowsOfSeveralOutputsGiveTheBytesOfTheDefinition()
+    {
+        foreach (var shape in WideShapes())
+        {
+            var random = new Random(shape.Channels);
+            using var input = new GuardedMemory<byte>(shape.Images * shape.Input.Count * shape.Channels);
+            random.NextBytes(input.Span);
+            var weights = new sbyte[shape.Outputs * shape.Channels * shape.Window.Count];
+            random.NextBytes(MemoryMarshal.AsBytes(weights.AsSpan()));
+            int[] expected = [.. NaiveConvolution.Sums(shape, input.Span, 77, weights).Select(s => (int)s)];
+            var source = new PixelSource(PixelForm.Codes, new(1, 77));
+            foreach (var kernel in KernelsFor(shape))
+                foreach (bool inPlace in shape.IsWithinInput && Int8Convolution.CanReadInPlace(kernel, PixelForm.Codes, shape.Channels, 1) ? new[] { false, true } : [false])
+                    foreach (int pixels in new[] { 2, 3, 8 })
+                        foreach (int threads in new[] { 1, 2 })
+                        {
+                            var wide = ConvolutionForm.Wide(kernel, weights, shape.Channels, shape.Outputs, shape.Window, shape.Strides.Width, pixels, inPlace, w => new Int32Product(w, 77, []));
+                            var narrow = ConvolutionForm.Of(kernel, weights, shape.Channels, shape.Outputs, 1, shape.Window, 1, inPlace, (w, _) => new Int32Product(w, 77, []));
+                            CollectionAssert.AreEqual(expected, Run<int>(new([wide, narrow], source, inPlace), shape, input.Span, threads), $"{kernel}, {pixels} pixels, in place: {inPlace}, {threads} threads, {shape}");
+                        }
+        }
+    }
+
+    [TestMethod]
+    public void FewOutputsTakeAsManyPixelsAsFillTheirVectors()
+    {
+        var kernel = new WindowsVnniKernel();
+        Assert.AreEqual(4, ConvolutionForm.BestPixels(kernel, 1, 8, new(1, 5, 5), 1, inPlace: false));
+        Assert.AreEqual(1, ConvolutionForm.BestPixels(kernel, 3, 16, new(1, 3, 3), 1, inPlace: false));
+        Assert.AreEqual(1, ConvolutionForm.BestPixels(kernel, 64, 64, new(1, 3, 3), 1, inPlace: false));
+        Assert.AreEqual(1, ConvolutionForm.BestPixels(kernel, 8, 4, new(1, 3, 1), 1, inPlace: false));
     }
 
     private static T[] Run<T>(Int8Convolution convolution, ConvolutionShape s, ReadOnlySpan<byte> input, int threads, float scale = 1, int? zero = null) where T : unmanaged

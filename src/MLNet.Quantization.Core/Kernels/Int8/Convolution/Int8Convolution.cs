@@ -5,20 +5,18 @@ namespace MLNet.Quantization.Kernels;
 /// image (or from the image itself), so that no window is ever copied. Bit for bit the product of the windows, whatever the kernel, the
 /// batch and the threads. Immutable, for any number of threads.
 /// </summary>
-/// <param name="products">One a group, over weights that <see cref="PixelLayout.Arrange"/> has ordered.</param>
-/// <param name="layout">Of the pixels.</param>
+/// <param name="forms">The weights for the lines of outputs that are long enough, widest first; the last of one output a row.</param>
 /// <param name="source">What is read.</param>
 /// <param name="inPlace">Windows are read from the input, which no window may leave: u8 codes, a kernel that reads bytes, whole groups of channels.</param>
-internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout layout, PixelSource source, bool inPlace)
+internal sealed unsafe class Int8Convolution(ConvolutionForm[] forms, PixelSource source, bool inPlace)
 {
-    private readonly Int8Product[] _products = products;
-    private readonly PixelLayout _layout = layout;
+    private readonly ConvolutionForm[] _forms = forms;
     private readonly PixelSource _source = source;
     private readonly bool _inPlace = inPlace;
 
-    private Int8Kernel Kernel => _products[0].Weights.Kernel;
+    private Int8Kernel Kernel => _forms[0].Products[0].Weights.Kernel;
 
-    private int OutputBytes => _products[0].Stage == OutputStage.Requantized ? 1 : 4;
+    private int OutputBytes => _forms[0].Products[0].Stage == OutputStage.Requantized ? 1 : 4;
 
     /// <summary>True where <see cref="PixelLayout"/> may read pixels where they are.</summary>
     public static bool CanReadInPlace(Int8Kernel kernel, PixelForm form, int channels, int groups) =>
@@ -123,6 +121,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         private const double CopyTime = 0.05;
 
         private readonly Int8Convolution _owner;
+        private readonly ConvolutionForm _form;
         private readonly Split[] _splits;
         private readonly AlignedBuffer _jumps;
         private readonly long _pixelBytes, _lineBytes;
@@ -132,9 +131,10 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
         public Plan(Int8Convolution owner, ConvolutionShape shape)
         {
             _owner = owner;
-            if (owner._layout.RunPixels == 1) shape = shape.WidthFirst();
+            if (owner._forms[^1].Layout.RunPixels == 1) shape = shape.WidthFirst();
             Shape = shape;
-            Copy = new(owner.Kernel.Form, shape, owner._layout.Stride, owner._source);
+            _form = Array.Find(owner._forms, f => f.Pixels <= shape.Output.Width) ?? owner._forms[^1];
+            Copy = new(owner.Kernel.Form, shape, _form.Layout.Stride, owner._source);
             _pixelBytes = Copy.PixelBytes;
             _lineBytes = owner._inPlace ? shape.Input.Width * _pixelBytes : Copy.LineBytes;
             _linesPerSlice = owner._inPlace ? shape.Input.Height : shape.Padded.Height;
@@ -171,7 +171,7 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
 
         private Split SplitOver(int lanes)
         {
-            var grid = ConvolutionGrid.For(Shape, _owner._products[0].Weights, _owner._inPlace ? InputBytes : Copy.Bytes, lanes);
+            var grid = ConvolutionGrid.For(Shape, _form.Products[0].Weights, _owner._inPlace ? InputBytes : Copy.Bytes, lanes);
             var split = new Split(grid, grid.LineChunks * grid.WidthChunks * grid.PanelChunks * Shape.Groups, 0);
             if (_owner._inPlace) return split;
             int lines = Copy.Lines;
@@ -201,43 +201,51 @@ internal sealed unsafe class Int8Convolution(Int8Product[] products, PixelLayout
             (chunk, int panelChunk) = Math.DivRem(chunk, grid.PanelChunks);
             (chunk, int widthChunk) = Math.DivRem(chunk, grid.WidthChunks);
             var (group, lineChunk) = Math.DivRem(chunk, grid.LineChunks);
-            int panels = _owner._products[group].Weights.Panels.Length, allLines = Shape.Output.Depth * Shape.Output.Height;
+            int panels = _form.Products[group].Weights.Panels.Length, allLines = Shape.Output.Depth * Shape.Output.Height;
             int panel = ConvolutionGrid.At(panels, panelChunk, grid.PanelChunks), panelEnd = ConvolutionGrid.At(panels, panelChunk + 1, grid.PanelChunks);
             int x = ConvolutionGrid.At(Shape.Output.Width, widthChunk, grid.WidthChunks), width = ConvolutionGrid.At(Shape.Output.Width, widthChunk + 1, grid.WidthChunks) - x;
             int line = ConvolutionGrid.At(allLines, lineChunk, grid.LineChunks), lineEnd = ConvolutionGrid.At(allLines, lineChunk + 1, grid.LineChunks);
-            var product = _owner._products[group];
+            var product = _form.Products[group];
             int size = _owner.OutputBytes;
             product.SetStage(ref t);
-            t.Lda = Shape.Strides.Width * _pixelBytes;
-            long pixelC = (long)Shape.Outputs * size;
-            t.Ldc = pixelC * _place.Steps.Width;
+            long pixelA = Shape.Strides.Width * _pixelBytes, pixelC = (long)Shape.Outputs * size, stepC = pixelC * _place.Steps.Width;
+            (t.Lda, t.Ldc) = (pixelA * _form.Pixels, stepC * _form.Pixels);
+            int rows = width / _form.Pixels, rest = width % _form.Pixels;
             t.Jumps = (long*)_jumps.Pointer;
-            t.SegmentGroups = _owner._layout.SegmentLength / _owner.Kernel.GroupSize;
+            t.SegmentGroups = _form.Layout.SegmentLength / _owner.Kernel.GroupSize;
             while (line < lineEnd)
             {
                 int z = line / Shape.Output.Height, y = line % Shape.Output.Height, lines = Math.Min(lineEnd - line, Shape.Output.Height - y);
-                t.A = pixels + ((((long)z * Shape.Strides.Depth * _linesPerSlice) + (y * (long)Shape.Strides.Height)) * _lineBytes) + (x * t.Lda)
+                t.A = pixels + ((((long)z * Shape.Strides.Depth * _linesPerSlice) + (y * (long)Shape.Strides.Height)) * _lineBytes) + (x * pixelA)
                     + ((long)group * Shape.GroupChannels * _owner.Kernel.ActivationBytes);
                 long lineC = (((_place.First.Depth + ((long)z * _place.Steps.Depth)) * _place.Image.Height) + _place.First.Height + ((long)y * _place.Steps.Height)) * _place.Image.Width;
-                t.C = output + ((lineC + _place.First.Width) * pixelC) + (x * t.Ldc) + ((long)group * Shape.GroupOutputs * size);
-                product.RunLines(
-                    t, lines, Shape.Strides.Height * _lineBytes, (long)_place.Steps.Height * _place.Image.Width * pixelC, width, panel, panelEnd);
+                t.C = output + ((lineC + _place.First.Width) * pixelC) + (x * stepC) + ((long)group * Shape.GroupOutputs * size);
+                long lineA = Shape.Strides.Height * _lineBytes, placeC = (long)_place.Steps.Height * _place.Image.Width * pixelC;
+                product.RunLines(t, lines, lineA, placeC, rows, panel, panelEnd);
+                if (rest > 0)
+                {
+                    // One more row, which computes some outputs a second time.
+                    t.A += (width - _form.Pixels) * pixelA;
+                    t.C += (width - _form.Pixels) * stepC;
+                    product.RunLines(t, lines, lineA, placeC, 1, panel, panelEnd);
+                }
                 line += lines;
             }
         }
 
         private AlignedBuffer Jumps()
         {
-            int segments = _owner._layout.Segments(Shape.Window), run = _owner._layout.RunPixels;
+            var window = Shape.Window with { Width = Shape.Window.Width + ((_form.Pixels - 1) * Shape.Strides.Width) };
+            int segments = _form.Layout.Segments(window), run = _form.Layout.RunPixels;
             var buffer = new AlignedBuffer(segments * sizeof(long));
             var jumps = (long*)buffer.Pointer;
             for (int s = 0; s < segments; s++)
-                jumps[s] = s + 1 == segments ? TileArguments.LastJump : At(s + 1) - At(s) - (_owner._layout.SegmentLength * (long)_owner.Kernel.ActivationBytes);
+                jumps[s] = s + 1 == segments ? TileArguments.LastJump : At(s + 1) - At(s) - (_form.Layout.SegmentLength * (long)_owner.Kernel.ActivationBytes);
             return buffer;
 
             long At(int segment)
             {
-                int tap = segment * run, w = tap % Shape.Window.Width, h = tap / Shape.Window.Width % Shape.Window.Height, d = tap / Shape.Window.Width / Shape.Window.Height;
+                int tap = segment * run, w = tap % window.Width, h = tap / window.Width % window.Height, d = tap / window.Width / window.Height;
                 return ((((long)d * Shape.Dilations.Depth * _linesPerSlice) + ((long)h * Shape.Dilations.Height)) * _lineBytes) + (w * Shape.Dilations.Width * _pixelBytes);
             }
         }

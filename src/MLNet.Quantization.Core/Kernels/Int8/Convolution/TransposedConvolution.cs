@@ -39,33 +39,27 @@ internal sealed class TransposedConvolution
             var height = PhaseAxis.Of(i / strides.Width % strides.Height, window.Height, strides.Height, dilations.Height);
             var width = PhaseAxis.Of(i % strides.Width, window.Width, strides.Width, dilations.Width);
             var taps = new Extents(depth.Taps, height.Taps, width.Taps);
-            var layout = PixelLayout.For(kernel, channels, groups, taps.Width, width.Dilation, inPlace);
-            var products = new Int8Product[groups];
-            for (int g = 0; g < groups; g++)
-            {
-                sbyte[] arranged = layout.Arrange(Part(weights, g, window, depth, height, width), outputs / groups, channels / groups, taps);
-                products[g] = product(Int8Gemm.Pack(arranged, layout.Segments(taps) * layout.SegmentLength, outputs / groups, transposed: false, kernel), g * (outputs / groups));
-            }
-            _phases[i] = new(depth, height, width, new(products, layout, source, inPlace));
+            var form = ConvolutionForm.Of(kernel, PhaseOf(weights, window, depth, height, width), channels, outputs, groups, taps, width.Dilation, inPlace, product);
+            _phases[i] = new(depth, height, width, new([form], source, inPlace));
         }
     }
 
     private static bool IsOnePixel(int window, int stride, int dilation) => (window - 1L) * dilation < stride;
 
-    /// <summary>The weights of one group that lead to a phase: [outputs of the group, channels of the group, taps].</summary>
-    private sbyte[] Part(ReadOnlySpan<sbyte> weights, int group, Extents window, PhaseAxis depth, PhaseAxis height, PhaseAxis width)
+    /// <summary>The weights that lead to a phase: [outputs, channels of the group, taps].</summary>
+    private sbyte[] PhaseOf(ReadOnlySpan<sbyte> weights, Extents window, PhaseAxis depth, PhaseAxis height, PhaseAxis width)
     {
         int channels = _channels / _groups, outputs = _outputs / _groups, at = 0;
-        var part = new sbyte[outputs * channels * depth.Taps * height.Taps * width.Taps];
+        var part = new sbyte[_outputs * channels * depth.Taps * height.Taps * width.Taps];
         // A phase that no tap leads to has one with weights of 0.
         if (depth.IsEmpty || height.IsEmpty || width.IsEmpty) return part;
-        for (int f = 0; f < outputs; f++)
+        for (int f = 0; f < _outputs; f++)
             for (int c = 0; c < channels; c++)
                 for (int d = 0; d < depth.Taps; d++)
                     for (int h = 0; h < height.Taps; h++)
                         for (int w = 0; w < width.Taps; w++)
                         {
-                            long row = ((((long)group * channels) + c) * outputs) + f;
+                            long row = ((((long)(f / outputs) * channels) + c) * outputs) + (f % outputs);
                             part[at++] = weights[(int)((((((row * window.Depth) + depth.TapAt(d)) * window.Height) + height.TapAt(h)) * window.Width) + width.TapAt(w))];
                         }
         return part;
