@@ -58,6 +58,9 @@ public sealed class QuantizedOperatorTests
             {
                 ([2, 7, 9, channels], Window([3, 3], [2, 2], [1, 0, 1, 0])), ([1, 5, 6, channels], Window([2, 3], [1, 1], [0, 0, 0, 0]).With("count_include_pad", 1)), ([2, 11, channels], Window([4], [3], [2, 1])),
                 ([1, 4, 3, 5, channels], Window([2, 2, 2], [1, 1, 2], [1, 0, 0, 0, 1, 0])), ([3, 6, 6, channels], AttributeMap.Empty.With("global", 1)), ([0, 6, 6, channels], AttributeMap.Empty.With("global", 1)),
+                // Windows that leave the line at both ends, one wider than the line, one with pixels between.
+                ([1, 3, 12, channels], Window([2, 4], [1, 3], [0, 2, 0, 3])), ([2, 2, channels], Window([4], [1], [2, 2])),
+                ([1, 4, 13, channels], Window([2, 3], [1, 2], [0, 1, 0, 2]).With("dilations", ImmutableArray.Create(1L, 2L))),
             })
             {
                 byte[] x = Random(dims, channels);

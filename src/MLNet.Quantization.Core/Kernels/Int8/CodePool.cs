@@ -63,6 +63,28 @@ internal static unsafe class CodePool
         }
     }
 
+    /// <summary>
+    /// <see cref="MaxOf"/> for each of <paramref name="windows"/> windows that begin <paramref name="stride"/> apart, their maxima one
+    /// after the other. Pixels of few codes are done here: a call for each takes longer than its work.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MaxOfEach(byte* x, long stride, int windows, long step, int pixels, byte* y, int n, bool signed)
+    {
+        if (!Vector128.IsHardwareAccelerated || n % 8 != 0 || n > 32)
+        {
+            for (int w = 0; w < windows; w++) MaxOf(x + (w * stride), step, pixels, y + ((long)w * n), n, signed);
+            return;
+        }
+        var flip = Vector128.Create(signed ? (byte)0x80 : (byte)0);
+        for (int w = 0; w < windows; w++, x += stride)
+            for (int i = 0; i < n; i += 8, y += 8)
+            {
+                var most = Vector128.CreateScalarUnsafe(*(ulong*)(x + i)).AsByte() ^ flip;
+                for (int p = 1; p < pixels; p++) most = Vector128.Max(most, Vector128.CreateScalarUnsafe(*(ulong*)(x + (p * step) + i)).AsByte() ^ flip);
+                *(ulong*)y = (most ^ flip).AsUInt64().ToScalar();
+            }
+    }
+
     /// <summary>sums += Σ (x ^ flip) as u8 over lines of pixels of n codes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(byte* x, long lineStep, int lines, long step, int pixels, int* sums, int n, byte flip)
@@ -93,6 +115,24 @@ internal static unsafe class CodePool
                 s1.Store(sums + i + 4);
                 s2.Store(sums + i + 8);
                 s3.Store(sums + i + 12);
+            }
+        if (Avx2.IsSupported)
+            for (; i <= n - 8; i += 8)
+            {
+                // Two sums, as pixels of 8 codes are one chain of additions.
+                Vector256<int> even = Vector256.Load(sums + i), odd = default;
+                for (int l = 0; l < lines; l++)
+                {
+                    byte* from = x + (l * lineStep) + i;
+                    int p = 0;
+                    for (; p < pixels - 1; p += 2, from += 2 * step)
+                    {
+                        even += Avx2.ConvertToVector256Int32(Vector128.CreateScalarUnsafe(*(ulong*)from).AsByte() ^ Vector128.Create(flip));
+                        odd += Avx2.ConvertToVector256Int32(Vector128.CreateScalarUnsafe(*(ulong*)(from + step)).AsByte() ^ Vector128.Create(flip));
+                    }
+                    if (p < pixels) even += Avx2.ConvertToVector256Int32(Vector128.CreateScalarUnsafe(*(ulong*)from).AsByte() ^ Vector128.Create(flip));
+                }
+                (even + odd).Store(sums + i);
             }
         for (; i < n; i++)
             for (int l = 0; l < lines; l++)

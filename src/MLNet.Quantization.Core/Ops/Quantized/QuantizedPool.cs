@@ -118,12 +118,25 @@ internal sealed class QuantizedPool : Operator
                             for (int h = 0; h < height; h++) CodePool.Max(plane + (h * s.Dilations.Height * LineBytes), line, (int)LineBytes, step._isSigned);
                     }
                 }
-                for (int ow = 0; ow < s.Output.Width; ow++, to += state.Channels)
-                {
-                    var (w0, ws) = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, s.Dilations.Width, s.Before.Width, s.Input.Width);
-                    if (ws == 0) new Span<byte>(to, state.Channels).Fill(step._isSigned ? (byte)0x80 : (byte)0);
-                    else CodePool.MaxOf(line + ((long)w0 * state.Channels), (long)s.Dilations.Width * state.Channels, ws, to, state.Channels, step._isSigned);
-                }
+                // Whole windows lie together, in the middle of the line.
+                int reach = (s.Window.Width - 1) * s.Dilations.Width, last = s.Input.Width - 1 - reach + s.Before.Width;
+                int whole = Math.Clamp((Math.Max(0, s.Before.Width) + s.Strides.Width - 1) / s.Strides.Width, 0, s.Output.Width);
+                int wholeEnd = last < 0 ? whole : Math.Clamp((last / s.Strides.Width) + 1, whole, s.Output.Width);
+                long tap = (long)s.Dilations.Width * state.Channels;
+                for (int ow = 0; ow < whole; ow++) MaximumOf(line, ow, to + ((long)ow * state.Channels));
+                CodePool.MaxOfEach(
+                    line + ((((long)whole * s.Strides.Width) - s.Before.Width) * state.Channels), (long)s.Strides.Width * state.Channels, wholeEnd - whole, tap, s.Window.Width,
+                    to + ((long)whole * state.Channels), state.Channels, step._isSigned);
+                for (int ow = wholeEnd; ow < s.Output.Width; ow++) MaximumOf(line, ow, to + ((long)ow * state.Channels));
+            }
+
+            /// <summary>Over the pixels of one window, as far as they lie within the line.</summary>
+            private void MaximumOf(byte* line, int ow, byte* to)
+            {
+                var s = state.Shape;
+                var (w0, ws) = PoolShape.Inside(ow, s.Strides.Width, s.Window.Width, s.Dilations.Width, s.Before.Width, s.Input.Width);
+                if (ws == 0) new Span<byte>(to, state.Channels).Fill(step._isSigned ? (byte)0x80 : (byte)0);
+                else CodePool.MaxOf(line + ((long)w0 * state.Channels), (long)s.Dilations.Width * state.Channels, ws, to, state.Channels, step._isSigned);
             }
 
             private void Mean(byte* first, int depth, int height, byte* to, int* sums)
