@@ -117,7 +117,7 @@ internal sealed partial class Conv : Operator
             else
             {
                 Pack(from, first, count, columns);
-                FloatPanels.Multiply(weights, rows, k, columns, count, to, plane, FloatTier.Best);
+                FloatPanels.Multiply(weights, k, rows, k, columns, count, to, plane, FloatTier.Best);
             }
             for (int f = 0; f < rows && bias is not null; f++)
             {

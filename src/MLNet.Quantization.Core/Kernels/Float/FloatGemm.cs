@@ -148,6 +148,7 @@ internal static unsafe class FloatGemm
             int firstPanel = chunk % columnChunks * panelsOfChunk, column = firstPanel * width;
             FloatTile.Arguments t;
             t.K = k;
+            t.Lda = k;
             t.N = n;
             for (int p = 0; p < panelsOfChunk && column < n; p++, column += width)
             {

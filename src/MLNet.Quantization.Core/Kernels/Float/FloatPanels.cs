@@ -110,6 +110,7 @@ internal static unsafe class FloatPanels
     }
 
     /// <param name="a">[m, k].</param>
+    /// <param name="lda">From one row of A to the next.</param>
     /// <param name="m">Rows.</param>
     /// <param name="k">Columns of A.</param>
     /// <param name="packed">All rows of B.</param>
@@ -118,12 +119,13 @@ internal static unsafe class FloatPanels
     /// <param name="stride">From one row of C to the next.</param>
     /// <param name="tier">That B is packed for.</param>
     [SkipLocalsInit]
-    public static void Multiply(float* a, int m, int k, float* packed, int n, float* c, int stride, FloatTier tier)
+    public static void Multiply(float* a, long lda, int m, int k, float* packed, int n, float* c, int stride, FloatTier tier)
     {
         var tile = FloatTile.For(tier);
         int width = FloatGemm.PanelWidth(tier);
         FloatTile.Arguments t;
         t.K = k;
+        t.Lda = lda;
         t.N = stride;
         t.Bias = null;
         for (int block = 0; block < m; block += BlockRows)
@@ -134,7 +136,7 @@ internal static unsafe class FloatPanels
                 for (int r = block; r < Math.Min(m, block + BlockRows); r += FloatGemm.TileRows)
                 {
                     t.Rows = Math.Min(FloatGemm.TileRows, Math.Min(m, block + BlockRows) - r);
-                    t.A = a + ((long)r * k);
+                    t.A = a + (r * lda);
                     t.C = c + ((long)r * stride) + column;
                     tile(&t);
                 }

@@ -9,6 +9,10 @@ internal static unsafe class FloatTile
     internal struct Arguments
     {
         public float* A;
+
+        /// <summary>Elements from one row of A to the next.</summary>
+        public long Lda;
+
         public float* B;
         public float* Bias;
         public float* C;
@@ -46,25 +50,25 @@ internal static unsafe class FloatTile
     {
         TFloats s0 = TLanes.Create(0f), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, u0 = s0, u1 = s0, u2 = s0, u3 = s0, u4 = s0, u5 = s0;
         float* a = t->A, b = t->B;
-        long k = t->K;
-        float* a3 = a + (3 * k);
-        for (long l = k; l > 0; l--)
+        long lda = t->Lda;
+        float* a3 = a + (3 * lda);
+        for (long l = t->K; l > 0; l--)
         {
             TFloats v = TLanes.Load(b), w = TLanes.Load(b + TLanes.Count);
             b += 2 * TLanes.Count;
             Add<TLanes, TFloats, TInts>(ref s0, ref u0, *a, v, w);
-            if (TRows.Value > 1) Add<TLanes, TFloats, TInts>(ref s1, ref u1, a[k], v, w);
-            if (TRows.Value > 2) Add<TLanes, TFloats, TInts>(ref s2, ref u2, a[2 * k], v, w);
+            if (TRows.Value > 1) Add<TLanes, TFloats, TInts>(ref s1, ref u1, a[lda], v, w);
+            if (TRows.Value > 2) Add<TLanes, TFloats, TInts>(ref s2, ref u2, a[2 * lda], v, w);
             if (TRows.Value > 3) Add<TLanes, TFloats, TInts>(ref s3, ref u3, *a3, v, w);
-            if (TRows.Value > 4) Add<TLanes, TFloats, TInts>(ref s4, ref u4, a3[k], v, w);
-            if (TRows.Value > 5) Add<TLanes, TFloats, TInts>(ref s5, ref u5, a3[2 * k], v, w);
+            if (TRows.Value > 4) Add<TLanes, TFloats, TInts>(ref s4, ref u4, a3[lda], v, w);
+            if (TRows.Value > 5) Add<TLanes, TFloats, TInts>(ref s5, ref u5, a3[2 * lda], v, w);
             a++;
             if (TRows.Value > 3) a3++;
         }
-        bool isWhole = t->Columns == 2 * TLanes.Count;
-        if (isWhole && t->Bias is not null)
+        int columns = t->Columns, first = Math.Min(columns, TLanes.Count), second = columns - first;
+        if (t->Bias is not null)
         {
-            TFloats v = TLanes.Load(t->Bias), w = TLanes.Load(t->Bias + TLanes.Count);
+            TFloats v = TLanes.LoadFirst(t->Bias, first, TLanes.Create(0f)), w = TLanes.LoadFirst(t->Bias + TLanes.Count, second, TLanes.Create(0f));
             (s0, u0) = (TLanes.Add(s0, v), TLanes.Add(u0, w));
             (s1, u1) = (TLanes.Add(s1, v), TLanes.Add(u1, w));
             (s2, u2) = (TLanes.Add(s2, v), TLanes.Add(u2, w));
@@ -72,17 +76,24 @@ internal static unsafe class FloatTile
             (s4, u4) = (TLanes.Add(s4, v), TLanes.Add(u4, w));
             (s5, u5) = (TLanes.Add(s5, v), TLanes.Add(u5, w));
         }
-        // A sum that lived on across a call would be kept in memory throughout the loop above: everything is stored before the only call.
-        float* padded = stackalloc float[2 * 6 * TLanes.Count];
-        float* c = isWhole ? t->C : padded;
-        long step = isWhole ? t->N : 2 * TLanes.Count;
-        Put<TLanes, TFloats, TInts>(c, s0, u0);
-        if (TRows.Value > 1) Put<TLanes, TFloats, TInts>(c + step, s1, u1);
-        if (TRows.Value > 2) Put<TLanes, TFloats, TInts>(c + (2 * step), s2, u2);
-        if (TRows.Value > 3) Put<TLanes, TFloats, TInts>(c + (3 * step), s3, u3);
-        if (TRows.Value > 4) Put<TLanes, TFloats, TInts>(c + (4 * step), s4, u4);
-        if (TRows.Value > 5) Put<TLanes, TFloats, TInts>(c + (5 * step), s5, u5);
-        if (!isWhole) Narrow(t, padded, 2 * TLanes.Count);
+        float* c = t->C;
+        long step = t->N;
+        if (second == TLanes.Count)
+        {
+            Put<TLanes, TFloats, TInts>(c, s0, u0);
+            if (TRows.Value > 1) Put<TLanes, TFloats, TInts>(c + step, s1, u1);
+            if (TRows.Value > 2) Put<TLanes, TFloats, TInts>(c + (2 * step), s2, u2);
+            if (TRows.Value > 3) Put<TLanes, TFloats, TInts>(c + (3 * step), s3, u3);
+            if (TRows.Value > 4) Put<TLanes, TFloats, TInts>(c + (4 * step), s4, u4);
+            if (TRows.Value > 5) Put<TLanes, TFloats, TInts>(c + (5 * step), s5, u5);
+            return;
+        }
+        PutFirst<TLanes, TFloats, TInts>(c, s0, u0, first, second);
+        if (TRows.Value > 1) PutFirst<TLanes, TFloats, TInts>(c + step, s1, u1, first, second);
+        if (TRows.Value > 2) PutFirst<TLanes, TFloats, TInts>(c + (2 * step), s2, u2, first, second);
+        if (TRows.Value > 3) PutFirst<TLanes, TFloats, TInts>(c + (3 * step), s3, u3, first, second);
+        if (TRows.Value > 4) PutFirst<TLanes, TFloats, TInts>(c + (4 * step), s4, u4, first, second);
+        if (TRows.Value > 5) PutFirst<TLanes, TFloats, TInts>(c + (5 * step), s5, u5, first, second);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -102,13 +113,12 @@ internal static unsafe class FloatTile
         TLanes.Store(u, c + TLanes.Count);
     }
 
-    /// <summary>The columns that there are of a padded tile, and their bias.</summary>
-    private static void Narrow(Arguments* t, float* padded, int width)
+    /// <summary>The columns that there are of a panel that is not full.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void PutFirst<TLanes, TFloats, TInts>(float* c, TFloats s, TFloats u, int first, int second)
+        where TLanes : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged
     {
-        for (int row = 0; row < t->Rows; row++)
-        {
-            float* c = t->C + ((long)row * t->N), sums = padded + (row * width);
-            for (int j = 0; j < t->Columns; j++) c[j] = t->Bias is null ? sums[j] : sums[j] + t->Bias[j];
-        }
+        TLanes.StoreFirst(s, c, first);
+        TLanes.StoreFirst(u, c + TLanes.Count, second);
     }
 }

@@ -34,7 +34,8 @@ internal static unsafe class FusedRows
     }
 
     /// <summary>
-    /// What does not fill 16 lanes is padded by -infinity: no maximum, and e^ of it adds 0, which changes no sum of what is positive.
+    /// What does not fill 16 lanes is padded by -infinity: no maximum, and e^ of it adds 0, which changes no sum of what is positive. Nothing
+    /// is carried from row to row, so that a processor works on several short rows at once.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
@@ -42,15 +43,14 @@ internal static unsafe class FusedRows
     {
         int whole = n / VirtualLanes * VirtualLanes, rest = n - whole;
         float* lanes = stackalloc float[VirtualLanes], tail = stackalloc float[VirtualLanes];
-        new Span<float>(tail, VirtualLanes).Fill(float.NegativeInfinity);
+        var nothing = L.Create(float.NegativeInfinity);
         for (int row = 0; row < rows; row++, x += n, y += n)
         {
-            for (int i = 0; i < rest; i++) tail[i] = x[whole + i];
             for (int l = 0; l < VirtualLanes; l += L.Count)
             {
-                var greatest = L.Create(float.NegativeInfinity);
+                var greatest = nothing;
                 for (int i = l; i < whole; i += VirtualLanes) greatest = FloatReductions.MaxFunction.Apply<L, TFloats, TInts>(greatest, L.Load(x + i));
-                if (rest > 0) greatest = FloatReductions.MaxFunction.Apply<L, TFloats, TInts>(greatest, L.Load(tail + l));
+                if (rest > l) greatest = FloatReductions.MaxFunction.Apply<L, TFloats, TInts>(greatest, Rest<L, TFloats, TInts>(x + whole, l, rest));
                 L.Store(greatest, lanes + l);
             }
             var max = L.Create(FloatReductions.Join<FloatReductions.MaxFunction>(lanes));
@@ -63,25 +63,26 @@ internal static unsafe class FusedRows
                     L.Store(power, y + i);
                     sum = L.Add(sum, power);
                 }
-                if (rest > 0)
+                if (rest > l)
                 {
-                    var power = ExpFunction.Of<L, TFloats, TInts>(L.Subtract(L.Load(tail + l), max));
+                    var power = ExpFunction.Of<L, TFloats, TInts>(L.Subtract(Rest<L, TFloats, TInts>(x + whole, l, rest), max));
                     sum = L.Add(sum, power);
                     L.Store(power, tail + l);
                 }
                 L.Store(sum, lanes + l);
             }
-            float total = FloatReductions.Join<AddFunction>(lanes);
-            var divisor = L.Create(total);
+            var divisor = L.Create(FloatReductions.Join<AddFunction>(lanes));
             for (int i = 0; i < whole; i += L.Count) L.Store(L.Divide(L.Load(y + i), divisor), y + i);
-            for (int i = 0; i < rest; i++)
-            {
-                y[whole + i] = tail[i] / total;
-            }
-            // What stands behind the rest was overwritten by its power, which is 0.
-            for (int i = rest; rest > 0 && i < VirtualLanes; i++) tail[i] = float.NegativeInfinity;
+            for (int l = 0; l < rest; l += L.Count) L.Store(L.Divide(L.Load(tail + l), divisor), tail + l);
+            // One by one: loads of the next row would wait for a masked store that reaches over it.
+            for (int i = 0; i < rest; i++) y[whole + i] = tail[i];
         }
     }
+
+    /// <summary>Lanes from <paramref name="l"/> on of the last values of a row.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TFloats Rest<L, TFloats, TInts>(float* x, int l, int rest) where L : ILanes<TFloats, TInts> where TFloats : unmanaged where TInts : unmanaged =>
+        L.LoadFirst(x + l, Math.Min(rest - l, L.Count), L.Create(float.NegativeInfinity));
 
     /// <summary>y = (x - mean) · (1 / √(variance + epsilon)) · scale + bias, each row; each step rounded.</summary>
     /// <param name="x">[rows, n].</param>

@@ -14,6 +14,12 @@ internal unsafe interface ILanes<TFloats, TInts> where TFloats : unmanaged where
 
     static abstract void Store(TFloats value, float* to);
 
+    /// <summary>The first <paramref name="count"/> numbers, none to all of a vector, then those of <paramref name="others"/>; nothing behind them is read.</summary>
+    static abstract TFloats LoadFirst(float* from, int count, TFloats others);
+
+    /// <summary>The first <paramref name="count"/> numbers, none to all of the vector; nothing behind them is written.</summary>
+    static abstract void StoreFirst(TFloats value, float* to, int count);
+
     static abstract TFloats Create(float value);
 
     static abstract TInts Create(int value);

@@ -15,6 +15,24 @@ internal readonly unsafe struct Lanes128 : ILanes<Vector128<float>, Vector128<in
     public static void Store(Vector128<float> value, float* to) => Vector128.Store(value, to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> LoadFirst(float* from, int count, Vector128<float> others)
+    {
+        if (count == Count) return Load(from);
+        if (count > 0) others = others.WithElement(0, from[0]);
+        if (count > 1) others = others.WithElement(1, from[1]);
+        return count > 2 ? others.WithElement(2, from[2]) : others;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreFirst(Vector128<float> value, float* to, int count)
+    {
+        if (count > 0) to[0] = value[0];
+        if (count > 1) to[1] = value[1];
+        if (count > 2) to[2] = value[2];
+        if (count > 3) to[3] = value[3];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Create(float value) => Vector128.Create(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -14,6 +14,15 @@ internal readonly unsafe struct LanesScalar : ILanes<float, int>
     public static void Store(float value, float* to) => *to = value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float LoadFirst(float* from, int count, float others) => count > 0 ? *from : others;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreFirst(float value, float* to, int count)
+    {
+        if (count > 0) *to = value;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Create(float value) => value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -7,8 +7,7 @@ internal sealed unsafe class FloatPair(int k, int n, FloatTier? tier = null) : P
 
     public override long PackedBytes => AlignedBuffer.Align(FloatGemm.PackedCount(_tier, K, N) * sizeof(float));
 
-    /// <summary>A, where its rows lie apart.</summary>
-    public override long ScratchBytes(int rows) => AlignedBuffer.Align((long)rows * K * sizeof(float));
+    public override long ScratchBytes(int rows) => 0;
 
     public override void Pack(byte* b, long stride, bool transposed, byte* packed, byte* scratch)
     {
@@ -17,15 +16,6 @@ internal sealed unsafe class FloatPair(int k, int n, FloatTier? tier = null) : P
         else for (int l = 0; l < K; l++) FloatPanels.PutRow(from + (l * stride), l, K, N, (float*)packed, _tier);
     }
 
-    public override void Multiply(byte* a, long stride, int rows, byte* packed, float* c, long cStride, byte* scratch)
-    {
-        float* from = (float*)a;
-        if (stride != K && rows > 1)
-        {
-            float* to = (float*)scratch;
-            for (int i = 0; i < rows; i++) new ReadOnlySpan<float>(from + (i * stride), K).CopyTo(new(to + ((long)i * K), K));
-            from = to;
-        }
-        FloatPanels.Multiply(from, rows, K, (float*)packed, N, c, (int)cStride, _tier);
-    }
+    public override void Multiply(byte* a, long stride, int rows, byte* packed, float* c, long cStride, byte* scratch) =>
+        FloatPanels.Multiply((float*)a, stride, rows, K, (float*)packed, N, c, (int)cStride, _tier);
 }
