@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace MLNet.Quantization.Kernels;
@@ -12,7 +13,8 @@ internal sealed unsafe partial class AlignedBuffer
     public const int Alignment = 64;
 
     /// <summary>The next multiple of <see cref="Alignment"/>, so that what lies behind so many bytes is aligned too.</summary>
-    public static long Align(long bytes) => (bytes + Alignment - 1) / Alignment * Alignment;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static long Align(long bytes) => (bytes + Alignment - 1) & -Alignment;
 
     /// <summary>Large buffers start at a huge page, which saves address translations.</summary>
     private const int HugePage = 2 << 20;

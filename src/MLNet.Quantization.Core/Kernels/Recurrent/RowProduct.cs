@@ -17,7 +17,7 @@ internal abstract unsafe class RowProduct
 
     /// <summary>Takes rows of x.</summary>
     /// <param name="x">The first: K elements of the type that the product reads.</param>
-    /// <param name="stride">Bytes from one row to the next.</param>
+    /// <param name="stride">Bytes from one row to the next, also backwards.</param>
     /// <param name="rows">0 or more.</param>
     /// <param name="slot">Of the first row.</param>
     /// <param name="memory"><see cref="SlotBytes"/> of <paramref name="slots"/>.</param>

@@ -91,7 +91,9 @@ internal abstract unsafe class RecurrentCell
     private sealed class PlainCell(RowProduct input, RowProduct recurrent, RecurrentWeights weights, float clip, RecurrentGates gates, float[] peepholes, bool coupled)
         : RecurrentCell(input, weights, clip)
     {
-        public override long ScratchBytes(int rows) => AlignedBuffer.Align(recurrent.SlotBytes(rows)) + AlignedBuffer.Align(4L * rows * recurrent.N);
+        private readonly int _sums = recurrent.N;
+
+        public override long ScratchBytes(int rows) => AlignedBuffer.Align(recurrent.SlotBytes(rows)) + AlignedBuffer.Align(4L * rows * _sums);
 
         public override void Advance(int rows, int capacity, float* input, float* state, float* cell, byte* scratch, bool fromEnd, int maxThreads)
         {
@@ -104,8 +106,8 @@ internal abstract unsafe class RecurrentCell
                 {
                     Width = Width,
                     Rows = rows,
-                    InputStep = recurrent.N,
-                    RecurrentStep = recurrent.N,
+                    InputStep = _sums,
+                    RecurrentStep = _sums,
                     Input = input,
                     Recurrent = sums,
                     Peepholes = p,

@@ -50,11 +50,11 @@ internal unsafe struct RecurrentRun
     public readonly void Run(RecurrentCell cell, int direction, bool isReverse, int first, int rows, int capacity, byte* memory)
     {
         // Fewer rows must not make longer blocks: the memory would not hold them.
-        int steps = Layout.Steps, block = BlockSteps(cell, steps, capacity), slots = block * rows, hidden = cell.Hidden;
+        int steps = Layout.Steps, block = BlockSteps(cell, steps, capacity), slots = block * rows, hidden = cell.Hidden, sumsOfRow = cell.Input.N;
         // A key is a row's length, longest first, and its number in the batch.
         var keys = (long*)Take(ref memory, 8L * rows);
         float* state = (float*)Take(ref memory, 4L * rows * cell.Width), cells = (float*)Take(ref memory, 4L * rows * cell.Width);
-        float* sums = (float*)Take(ref memory, 4L * slots * cell.Input.N);
+        float* sums = (float*)Take(ref memory, 4L * slots * sumsOfRow);
         byte* inputs = Take(ref memory, cell.Input.SlotBytes(slots));
         if (!HasCell) cells = null;
         for (int i = 0; i < rows; i++) keys[i] = ((long)(steps - LengthOf(first + i)) << 32) | (uint)(first + i);
@@ -66,22 +66,16 @@ internal unsafe struct RecurrentRun
         int active = rows;
         for (int start = 0; start < steps; start += block)
         {
-            int end = Math.Min(steps, start + block), slot = 0, ahead = active;
-            for (int step = start; step < end; step++)
-            {
-                ahead = ActiveAt(step, keys, ahead);
-                PutInputs(cell.Input, keys, step, isReverse, ahead, slot, inputs, slots);
-                slot += ahead;
-            }
-            if (slot == 0) break;
-            cell.Input.Run(slot, inputs, slots, sums, fromEnd: false, MaxThreads);
+            int end = Math.Min(steps, start + block), taken = PutInputs(cell.Input, keys, start, end, isReverse, active, inputs, slots);
+            if (taken == 0) break;
+            cell.Input.Run(taken, inputs, slots, sums, fromEnd: false, MaxThreads);
             float* at = sums;
             for (int step = start; step < end; step++)
             {
                 active = ActiveAt(step, keys, active);
                 if (active == 0) break;
                 cell.Advance(active, rows, at, state, cells, memory, fromEnd: (step & 1) != 0, MaxThreads);
-                at += (long)active * cell.Input.N;
+                at += (long)active * sumsOfRow;
                 if (Y != null) TakeOutputs(state, cell, keys, step, isReverse, active, direction);
             }
         }
@@ -91,6 +85,26 @@ internal unsafe struct RecurrentRun
             if (LastState != null) Copy(state + ((long)i * cell.Width), LastState + to, hidden);
             if (LastCell != null) Copy(cells + ((long)i * cell.Width), LastCell + to, hidden);
         }
+    }
+
+    /// <summary>The inputs of the steps from <paramref name="start"/> on, slot after slot; how many there are.</summary>
+    private readonly int PutInputs(RowProduct product, long* keys, int start, int end, bool isReverse, int rows, byte* inputs, int slots)
+    {
+        if (Lengths == null && rows == 1)
+        {
+            // The rows of all steps lie at one distance: one call.
+            long stride = (Layout.X(1, 0) - Layout.X(0, 0)) * XRowBytes;
+            product.Put(Row(X, Time(keys[0], start, isReverse), RowOf(keys[0])), isReverse ? -stride : stride, end - start, 0, inputs, slots);
+            return end - start;
+        }
+        int slot = 0;
+        for (int step = start; step < end; step++)
+        {
+            rows = ActiveAt(step, keys, rows);
+            PutInputs(product, keys, step, isReverse, rows, slot, inputs, slots);
+            slot += rows;
+        }
+        return slot;
     }
 
     /// <summary>The inputs of a step, in the order of the keys: where no row is shorter than another, that is the order of the batch.</summary>
